@@ -1,0 +1,157 @@
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.rpc import code_pb2 as _code_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_AUTH_REQUIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_AUTH_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_AUTH_EXPIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_AUTH_NOT_YET_VALID: _ClassVar[ErrorReason]
+    ERROR_REASON_AUTH_REVOKED: _ClassVar[ErrorReason]
+    ERROR_REASON_WS_TOKEN_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_WS_TOKEN_USED: _ClassVar[ErrorReason]
+    ERROR_REASON_SCOPE_DENIED: _ClassVar[ErrorReason]
+    ERROR_REASON_MODEL_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_ORIGIN_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_ACTION_DENIED: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_MODEL_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_ALREADY_EXISTS: _ClassVar[ErrorReason]
+    ERROR_REASON_MALFORMED_REQUEST: _ClassVar[ErrorReason]
+    ERROR_REASON_VALIDATION_FAILED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNKNOWN_FIELD: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_ID: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_PAGE_TOKEN: _ClassVar[ErrorReason]
+    ERROR_REASON_IDEMPOTENCY_KEY_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_SEQUENCE_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_PATH_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_URL_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_URL_SCHEME_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_URL_FETCH_FAILED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_IMAGE: _ClassVar[ErrorReason]
+    ERROR_REASON_IMAGE_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_HOST_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNSUPPORTED_MEDIA_TYPE: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_ACCEPTABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_TEXT_TOO_LONG: _ClassVar[ErrorReason]
+    ERROR_REASON_CONTEXT_TOO_LONG: _ClassVar[ErrorReason]
+    ERROR_REASON_MESSAGE_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_HEADERS_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_TIMEOUT: _ClassVar[ErrorReason]
+    ERROR_REASON_IDLE_TIMEOUT: _ClassVar[ErrorReason]
+    ERROR_REASON_SLOW_CONSUMER: _ClassVar[ErrorReason]
+    ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_CONVERSATION_BUSY: _ClassVar[ErrorReason]
+    ERROR_REASON_SEQUENCE_AHEAD: _ClassVar[ErrorReason]
+    ERROR_REASON_EVENTS_EXPIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_RATE_LIMITED: _ClassVar[ErrorReason]
+    ERROR_REASON_AUTH_RATE_LIMITED: _ClassVar[ErrorReason]
+    ERROR_REASON_QUOTA_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_BUDGET_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_MANY_RUNS: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_MANY_CONNECTIONS: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_MANY_STREAMS: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_DRAINING: _ClassVar[ErrorReason]
+    ERROR_REASON_STORAGE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_UPSTREAM_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_UPSTREAM_PROTOCOL_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_UPSTREAM_TRUNCATED: _ClassVar[ErrorReason]
+    ERROR_REASON_EMPTY_RESPONSE: _ClassVar[ErrorReason]
+    ERROR_REASON_REASONING_STATE_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_UPSTREAM_TIMEOUT: _ClassVar[ErrorReason]
+    ERROR_REASON_UPSTREAM_RATE_LIMITED: _ClassVar[ErrorReason]
+    ERROR_REASON_UPSTREAM_AUTH: _ClassVar[ErrorReason]
+    ERROR_REASON_RUN_INTERRUPTED: _ClassVar[ErrorReason]
+    ERROR_REASON_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNIMPLEMENTED: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_AUTH_REQUIRED: ErrorReason
+ERROR_REASON_AUTH_INVALID: ErrorReason
+ERROR_REASON_AUTH_EXPIRED: ErrorReason
+ERROR_REASON_AUTH_NOT_YET_VALID: ErrorReason
+ERROR_REASON_AUTH_REVOKED: ErrorReason
+ERROR_REASON_WS_TOKEN_INVALID: ErrorReason
+ERROR_REASON_WS_TOKEN_USED: ErrorReason
+ERROR_REASON_SCOPE_DENIED: ErrorReason
+ERROR_REASON_MODEL_NOT_ALLOWED: ErrorReason
+ERROR_REASON_ORIGIN_NOT_ALLOWED: ErrorReason
+ERROR_REASON_ACTION_DENIED: ErrorReason
+ERROR_REASON_NOT_FOUND: ErrorReason
+ERROR_REASON_MODEL_NOT_FOUND: ErrorReason
+ERROR_REASON_ALREADY_EXISTS: ErrorReason
+ERROR_REASON_MALFORMED_REQUEST: ErrorReason
+ERROR_REASON_VALIDATION_FAILED: ErrorReason
+ERROR_REASON_UNKNOWN_FIELD: ErrorReason
+ERROR_REASON_INVALID_ID: ErrorReason
+ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason
+ERROR_REASON_IDEMPOTENCY_KEY_INVALID: ErrorReason
+ERROR_REASON_SEQUENCE_INVALID: ErrorReason
+ERROR_REASON_PATH_NOT_ALLOWED: ErrorReason
+ERROR_REASON_URL_NOT_ALLOWED: ErrorReason
+ERROR_REASON_URL_SCHEME_NOT_ALLOWED: ErrorReason
+ERROR_REASON_URL_FETCH_FAILED: ErrorReason
+ERROR_REASON_INVALID_IMAGE: ErrorReason
+ERROR_REASON_IMAGE_TOO_LARGE: ErrorReason
+ERROR_REASON_HOST_NOT_ALLOWED: ErrorReason
+ERROR_REASON_UNSUPPORTED_MEDIA_TYPE: ErrorReason
+ERROR_REASON_NOT_ACCEPTABLE: ErrorReason
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason
+ERROR_REASON_TEXT_TOO_LONG: ErrorReason
+ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason
+ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason
+ERROR_REASON_UPLOAD_TOO_LARGE: ErrorReason
+ERROR_REASON_HEADERS_TOO_LARGE: ErrorReason
+ERROR_REASON_REQUEST_TIMEOUT: ErrorReason
+ERROR_REASON_IDLE_TIMEOUT: ErrorReason
+ERROR_REASON_SLOW_CONSUMER: ErrorReason
+ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason
+ERROR_REASON_CONVERSATION_BUSY: ErrorReason
+ERROR_REASON_SEQUENCE_AHEAD: ErrorReason
+ERROR_REASON_EVENTS_EXPIRED: ErrorReason
+ERROR_REASON_RATE_LIMITED: ErrorReason
+ERROR_REASON_AUTH_RATE_LIMITED: ErrorReason
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason
+ERROR_REASON_BUDGET_EXCEEDED: ErrorReason
+ERROR_REASON_TOO_MANY_RUNS: ErrorReason
+ERROR_REASON_TOO_MANY_CONNECTIONS: ErrorReason
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_DRAINING: ErrorReason
+ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason
+ERROR_REASON_UPSTREAM_ERROR: ErrorReason
+ERROR_REASON_UPSTREAM_PROTOCOL_ERROR: ErrorReason
+ERROR_REASON_UPSTREAM_TRUNCATED: ErrorReason
+ERROR_REASON_EMPTY_RESPONSE: ErrorReason
+ERROR_REASON_REASONING_STATE_INVALID: ErrorReason
+ERROR_REASON_UPSTREAM_TIMEOUT: ErrorReason
+ERROR_REASON_UPSTREAM_RATE_LIMITED: ErrorReason
+ERROR_REASON_UPSTREAM_AUTH: ErrorReason
+ERROR_REASON_RUN_INTERRUPTED: ErrorReason
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
+ERROR_REASON_UNIMPLEMENTED: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason
+FACE_FIELD_NUMBER: _ClassVar[int]
+face: _descriptor.FieldDescriptor
+
+class ErrorFace(_message.Message):
+    __slots__ = ("grpc", "http", "close", "retryable")
+    GRPC_FIELD_NUMBER: _ClassVar[int]
+    HTTP_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    grpc: _code_pb2.Code
+    http: int
+    close: int
+    retryable: bool
+    def __init__(self, grpc: _Optional[_Union[_code_pb2.Code, str]] = ..., http: _Optional[int] = ..., close: _Optional[int] = ..., retryable: bool = ...) -> None: ...
