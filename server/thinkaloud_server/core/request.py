@@ -1,0 +1,85 @@
+"""What is asked of a model: the values that every dialect builds its request from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from thinkaloud_server.core.message import Message
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
+EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningControl:
+    """How much the model thinks; at most one of `effort` and `max_tokens` is set."""
+
+    effort: Effort | None = None
+    max_tokens: int | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool of the caller; `parameters` is a JSON Schema as JSON text, forwarded verbatim."""
+
+    name: str
+    description: str
+    parameters: str
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """The form of the answer; `schema` is JSON text, forwarded verbatim."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    name: str = ""
+    schema: str = ""
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Knobs; None is the provider's default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request to one model. `model` is the provider's own name for it, without the provider."""
+
+    model: str
+    messages: tuple[Message, ...]
+    reasoning: ReasoningControl | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    response_format: ResponseFormat | None = None
+
+    def without_reasoning(self) -> ModelRequest:
+        """The same request with every reasoning field left out (which is not the same as "off")."""
+        return replace(self, reasoning=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a listing says about a model; 0, None and "" where it says nothing."""
+
+    name: str
+    provider: str
+    context_length: int = 0
+    max_output_tokens: int = 0
+    reasoning: Literal["none", "optional", "mandatory", ""] = ""
+    vision: bool = False
+    tools: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.provider}/{self.name}"

@@ -1,0 +1,47 @@
+"""What one run cost and where its time went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them. Reasoning is part of output, cached is part of input."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds; 0 where the moment never came. See Timing in event.proto for what each runs from."""
+
+    queue_ms: float = 0.0
+    connect_ms: float = 0.0
+    first_byte_ms: float = 0.0
+    first_token_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to a provider. `code` is empty for the attempt that answered."""
+
+    model: str
+    provider: str
+    reasoning: bool
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    total_ms: float = 0.0
