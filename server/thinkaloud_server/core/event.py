@@ -126,18 +126,7 @@ class Error:
 
 
 Terminal = Complete | Error
-Event = (
-    Start
-    | Progress
-    | Reasoning
-    | Token
-    | ToolCallEvent
-    | Action
-    | Status
-    | RunMessage
-    | Warning
-    | Terminal
-)
+Event = Start | Progress | Reasoning | Token | ToolCallEvent | Action | Status | RunMessage | Warning | Terminal
 
 
 class Logged(NamedTuple):

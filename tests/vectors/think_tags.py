@@ -1,0 +1,137 @@
+"""Answers with inline think tags and what is to become of them; each holds however the text is cut."""
+
+from __future__ import annotations
+
+from thinkaloud_server.core.think import ThinkMode
+
+Joined = list[tuple[str, str]]
+
+
+def r(text: str) -> tuple[str, str]:
+    return ("reasoning", text)
+
+
+def t(text: str) -> tuple[str, str]:
+    return ("text", text)
+
+
+ALWAYS = 'x = "<think>"'  # a literal tag within an answer
+
+# name, mode, text, pieces. Numbers are those of the cases that the splitter was specified by.
+CASES: list[tuple[str, ThinkMode, str, Joined]] = [
+    ("1 block", "auto", "<think>a b</think>c", [r("a b"), t("c")]),
+    ("1 wide characters", "auto", "◁think▷思考 🤔◁/think▷答え", [r("思考 🤔"), t("答え")]),
+    ("2 another tag", "auto", "<thing>a</thing>", [t("<thing>a</thing>")]),
+    ("2 a longer name", "auto", "<thinkpad>a</thinkpad>", [t("<thinkpad>a</thinkpad>")]),
+    ("2 a longer name closes", "auto", "<think>a</thinkpad></thing>b</think>c", [r("a</thinkpad></thing>b"), t("c")]),
+    ("2 tag cut off", "auto", "<think", [t("<think")]),
+    ("2 bracket alone", "auto", "<", [t("<")]),
+    ("2 closing tag cut off", "auto", "<think>a</thi", [r("a</thi")]),
+    ("2 less than", "auto", "a < b", [t("a < b")]),
+    ("2 less than leads", "auto", "< b", [t("< b")]),
+    ("2 less than in a block", "auto", "<think>a < b <", [r("a < b <")]),
+    ("2 doubled", "auto", "<<think>a</think>", [t("<<think>a</think>")]),
+    ("2 doubled close", "auto", "<think>a<</think>b", [r("a<"), t("b")]),
+    ("3 text first", "auto", f"Hi <think>a</think>{ALWAYS}", [t(f"Hi <think>a</think>{ALWAYS}")]),
+    ("3 off", "off", "<think>a</think>b", [t("<think>a</think>b")]),
+    ("3 inside", "inside", "a\n</think>\n\nb</think>", [r("a\n"), t("b</think>")]),
+    ("3 inside, white space first", "inside", "\n a</think>b", [r("a"), t("b")]),
+    ("3 inside, tag repeated", "inside", "\n<think>\na</think>b", [r("a"), t("b")]),
+    ("3 inside, repeated tag names the end", "inside", "<thought>a</think>b</thought>c", [r("a</think>b"), t("c")]),
+    ("3 inside, any name", "inside", "a</seed:think>b", [r("a"), t("b")]),
+    ("3 inside, any literal", "inside", "a[/THINK]b", [r("a"), t("b")]),
+    ("3 inside, closes at once", "inside", "</think>\n\nb", [t("b")]),
+    ("3 inside, tag cut off", "inside", "<thin", [r("<thin")]),
+    ("3 inside, nothing", "inside", " \n", []),
+    ("4 never closed", "auto", "<think>a\nb", [r("a\nb")]),
+    ("4 inside, never closed", "inside", "a\nb", [r("a\nb")]),
+    ("5 empty", "auto", "<think>\n\n</think>\n\nb", [t("b")]),
+    ("5 empty, nothing follows", "auto", "<think></think>\n\n", []),
+    ("5 empty, never closed", "auto", "<think>\n \n", []),
+    ("5 line ends once", "auto", "<think>a</think>\r\n\n  b\n\nc", [r("a"), t("  b\n\nc")]),
+    ("5 space stays", "auto", "<think>a</think> b", [r("a"), t(" b")]),
+    ("6 nested: the first close", "auto", "<think>a<think>b</think>c</think>d", [r("a<think>b"), t("c</think>d")]),
+    ("6 other names do not close", "auto", "<think>a</reason>b</think>c", [r("a</reason>b"), t("c")]),
+    ("6 other literals do not close", "auto", "[THINK]a</think>b[/THINK]c", [r("a</think>b"), t("c")]),
+    ("7 several, only the first", "auto", "<think>a</think>b<think>c</think>d", [r("a"), t("b<think>c</think>d")]),
+    ("7 several", "anywhere", "a<think>b</think>c[THINK]d[/THINK]e", [t("a"), r("b"), t("c"), r("d"), t("e")]),
+    ("7 neighbours", "anywhere", "<think>a</think><think>b</think>", [r("ab")]),
+    ("7 line ends", "anywhere", "a\n<think>b</think>\n\nc", [t("a\n"), r("b"), t("c")]),
+    ("7 line ends of a line", "anywhere", "a<think>b</think>\nc", [t("a"), r("b"), t("\nc")]),
+    ("7 never closed", "anywhere", "a <think> b <", [t("a "), r("b <")]),
+    ("8 inline code", "anywhere", "`<think>` <think>a</think>", [t("`<think>` "), r("a")]),
+    ("8 inline code of two", "anywhere", "``<think>`</think>`` <think>a", [t("``<think>`</think>`` "), r("a")]),
+    ("8 lone backtick", "anywhere", "a ` b\n<think>c</think>d", [t("a ` b\n"), r("c"), t("d")]),
+    ("8 fence", "anywhere", "```\n<think>`a`\n``\n```\n<think>b", [t("```\n<think>`a`\n``\n```\n"), r("b")]),
+    ("8 fence of tildes", "anywhere", "~~~\n<think>\n```\n~~~\n<think>b", [t("~~~\n<think>\n```\n~~~\n"), r("b")]),
+    ("8 longer fence", "anywhere", "````\n```\n<think>\n`````\n<think>b", [t("````\n```\n<think>\n`````\n"), r("b")]),
+    ("8 fence never closed", "anywhere", "```\n<think>a</think>", [t("```\n<think>a</think>")]),
+    ("8 two tildes", "anywhere", "~~a~~ <think>b", [t("~~a~~ "), r("b")]),
+    ("9 attributes", "auto", '<think k="v" n=1>a</think>b', [r("a"), t("b")]),
+    ("9 attributes on lines", "auto", "<think\n k='v'\n>a</think>b", [r("a"), t("b")]),
+    ("9 no attributes", "auto", "<think about it>a</think>b", [t("<think about it>a</think>b")]),
+    ("9 case", "auto", "<THINK>a</Think>b", [r("a"), t("b")]),
+    ("9 case of literals", "auto", "[think]a[/think]", [t("[think]a[/think]")]),
+    ("9 spaces", "auto", "< think >a< / think >b", [r("a"), t("b")]),
+    ("9 too many spaces", "auto", "<         think>a", [t("<         think>a")]),
+    ("9 closes itself", "auto", "<think/>\nb", [t("b")]),
+    ("9 closes itself, space", "auto", "<think />b", [t("b")]),
+    ("9 closes itself, attributes", "auto", '<think a="b"/>b', [t("b")]),
+    ("9 closes itself, inside", "inside", "<think/>b", [t("b")]),
+    ("9 long attributes", "auto", f"<think k={'v' * 253}>a", [r("a")]),
+    ("9 too long attributes", "auto", f"<think k={'v' * 254}>a", [t(f"<think k={'v' * 254}>a")]),
+    ("9 not only ASCII letters", "auto", "<thin\u212a>a", [t("<thin\u212a>a")]),
+    ("10 tool call", "auto", "<think>a\n<tool_call>{}</tool_call>", [r("a\n"), t("<tool_call>{}</tool_call>")]),
+    ("10 tool call at once", "auto", "<think><tool_call>{}", [t("<tool_call>{}")]),
+    ("10 tool call after white space", "inside", "\n<tool_call>{}", [t("<tool_call>{}")]),
+    ("10 tool call mentioned", "auto", "<think>a `<tool_call>` b</think>c", [r("a `<tool_call>` b"), t("c")]),
+    ("10 tool call, then a block", "anywhere", "<think>a\n<tool_call> <think>b", [r("a\n"), t("<tool_call> "), r("b")]),
+    ("11 all at once", "auto", "<reasoning>a</reasoning>b", [r("a"), t("b")]),
+    ("13 headings", "auto", "**Thinking**\nThought: a\nThinking: b", [t("**Thinking**\nThought: a\nThinking: b")]),
+    ("14 combining", "auto", "<think>e\u0301🏳️\u200d🌈</think>e\u0301", [r("e\u0301🏳️\u200d🌈"), t("e\u0301")]),
+    ("14 lone surrogates", "auto", "<think>a\ud800</think>\udfffb", [r("a\ud800"), t("\udfffb")]),
+    ("white space first", "auto", " \n\t<think>a</think>b", [r("a"), t("b")]),
+    ("white space first, text", "auto", " \n\ta", [t(" \n\ta")]),
+    ("white space only", "auto", " \n", [t(" \n")]),
+    ("much white space", "auto", " " * 256 + "<think>a", [r("a")]),
+    ("too much white space", "auto", " " * 257 + "<think>a", [t(" " * 257 + "<think>a")]),
+    ("too much white space, anywhere", "anywhere", " " * 257 + "<think>a", [t(" " * 257), r("a")]),
+    ("white space in a block", "auto", "<think> \n  a \n</think>b", [r("a \n"), t("b")]),
+    ("namespace", "auto", "<mm:think>a</mm:think>b", [r("a"), t("b")]),
+    ("namespace, closed without", "auto", "<thinking>a</thinking>b", [r("a"), t("b")]),
+    ("namespace with a bar", "auto", "<ifm|think>a</ifm|think>b", [r("a"), t("b")]),
+    ("unknown namespace", "auto", "<x:think>a</x:think>b", [t("<x:think>a</x:think>b")]),
+    ("channel", "auto", "<|channel>thought\na<channel|>b", [r("a"), t("b")]),
+    ("another channel", "auto", "<|channel>final\na<channel|>b", [t("<|channel>final\na<channel|>b")]),
+    ("markdown link", "auto", "[THIS](x) [THINK]", [t("[THIS](x) [THINK]")]),
+    ("nothing", "auto", "", []),
+]  # fmt: skip
+
+# name, mode, text, text that is left, whether the orphan was dropped
+ORPHANS: list[tuple[str, ThinkMode, str, str, bool]] = [
+    ("first", "auto", "</think>\n\na", "a", True),
+    ("first, after white space", "auto", " \n</think>\na</think>\nb", "a</think>\nb", True),
+    ("alone on its line", "auto", "a\n</think>\n\nb", "a\n\n\nb", True),
+    ("begins a line", "auto", "a\n</think>b", "a\nb", True),
+    ("ends a line", "auto", "a</think>\nb", "a\nb", True),
+    ("ends a line with CR", "auto", "a</think>\r\nb", "a\r\nb", True),
+    ("last, on its line", "auto", "a\n</think>", "a\n", True),
+    ("other tags", "auto", "a\n[/THINK]\nb", "a\n\nb", True),
+    ("last, within a line", "auto", "a</think>", "a</think>", False),
+    ("last, before CR", "auto", "a</think>\r", "a</think>\r", False),
+    ("before a lone CR", "auto", "a</think>\rb", "a</think>\rb", False),
+    ("mentioned", "auto", "the tag </think> ends it", "the tag </think> ends it", False),
+    ("in quotes", "auto", 'close with "</think>"\n', 'close with "</think>"\n', False),
+    ("in inline code", "auto", "use `</think>`\n", "use `</think>`\n", False),
+    ("only once", "auto", "a\n</think>\nb\n</think>\n", "a\n\nb\n</think>\n", True),
+    ("after a mention", "auto", "a </think> b\n</think>\nc", "a </think> b\n\nc", True),
+    ("after a fence", "auto", "```\nx\n```\n</think>\n", "```\nx\n```\n</think>\n", False),
+    ("in a fence", "auto", "```\n</think>\n```", "```\n</think>\n```", False),
+    ("after an opening tag", "auto", "a\n<think>\n</think>\n", "a\n<think>\n</think>\n", False),
+    ("off", "off", "a\n</think>\nb", "a\n</think>\nb", False),
+    ("anywhere", "anywhere", "a\n</think>\nb", "a\n\nb", True),
+    ("anywhere, only once", "anywhere", "a\n</think>\nb\n</think>\n", "a\n\nb\n</think>\n", True),
+    ("anywhere, in a fence", "anywhere", "```\n</think>\n```", "```\n</think>\n```", False),
+    ("anywhere, after a fence", "anywhere", "```\n```\n</think>\na", "```\n```\n\na", True),
+    ("anywhere, mentioned", "anywhere", "a </think> b", "a </think> b", False),
+]  # fmt: skip
