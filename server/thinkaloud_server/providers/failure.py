@@ -1,0 +1,292 @@
+"""What a provider's error means: one table of rules, common to all dialects.
+
+The first rule that fits is taken. A rule looks at the status, at the codes of the body and at the innermost
+message; the order is the order of certainty. What only marks a failure (a refused reasoning control, a retry hint, a
+request that was not worked on) is added to it afterwards.
+
+Two choices: a provider that has no room (503, 529, "overloaded") is UPSTREAM_RATE_LIMITED, for it refuses for now, and
+OVERLOADED means this server alone. QUOTA_EXCEEDED is the provider account's own money or quota: no retry helps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from thinkaloud_server.core.delta import Failure
+from thinkaloud_server.core.errors import ErrorReason
+from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.error_body import ErrorBody, presentable, read_error
+from thinkaloud_server.providers.retry_after import retry_after_s
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE | re.VERBOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Fits when the status is one of `statuses` (empty: any) and a code or the text is one of those named (both
+    empty: the status alone)."""
+
+    reason: ErrorReason
+    statuses: frozenset[int] = frozenset()
+    codes: frozenset[str] = frozenset()
+    text: re.Pattern[str] | None = None
+
+    def fits(self, status: int, body: ErrorBody) -> bool:
+        if self.statuses and status not in self.statuses:
+            return False
+        if not self.codes and self.text is None:
+            return True
+        if self.codes & body.codes:
+            return True
+        return self.text is not None and self.text.search(body.message) is not None
+
+
+_REFUSALS = frozenset({0, 400, 404, 422, 501})
+_CLIENT = frozenset({0, *range(400, 500), 500, 501})
+
+# A history that lacks the reasoning state, or has somebody else's.
+_STATE = _pattern(
+    r"""reasoning_content.{0,60}must\ be\ passed\ back | reasoning_content\ is\ missing
+    | missing\ a?\ ?[`'"]?thought_?signature | thought_?signature.{0,40}(missing|invalid|not\ valid)
+    | expected\ [`'"]thinking | invalid.{0,20}signature.{0,20}thinking | thinking.{0,60}signature
+    | thinking[`'"]?.{0,40}blocks?.{0,80}cannot\ be\ modified
+    | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
+    | encrypted\ content.{0,60}(verified|decrypted|decode)"""
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        ErrorReason.QUOTA_EXCEEDED,
+        _CLIENT,
+        frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "payment_required"}),
+        _pattern(
+            r"""insufficient\ (account\ )?(balance|credits?|funds|quota) | requires\ more\ credits | credit\ balance\ is
+            | out\ of\ credits | billing.{0,20}(limit|not\ active) | account\ is\ (suspended|not\ active)"""
+        ),
+    ),
+    Rule(ErrorReason.QUOTA_EXCEEDED, frozenset({402})),
+    # A key's words in a refusal of another status: xAI and Gemini answer a bad key with 400.
+    Rule(
+        ErrorReason.UPSTREAM_AUTH,
+        _CLIENT - {429},
+        frozenset({"invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated"}),
+        _pattern(
+            r"""(incorrect|invalid|missing|expired|no)\ api[\ _-]?key
+            | api[\ _-]?key\ (is\ )?(not\ valid|invalid|missing)
+            | no\ (cookie\ )?auth(entication)?\ credentials | authentication\ fail | invalid\ authentication
+            | invalid\ (subscription\ key|token\b) | (token|signature)\ (has\ )?expired"""
+        ),
+    ),
+    Rule(
+        ErrorReason.VALIDATION_FAILED,
+        _CLIENT,
+        frozenset(
+            {
+                *("content_filter", "content_policy_violation", "responsibleaipolicyviolation"),
+                *("data_inspection_failed", "datainspectionfailed", "content_filter_error", "moderation", "1301"),
+            }
+        ),
+        _pattern(
+            r"""content\ (management|filter\w*|policy)|flagged\ (by|for)|input\ was\ flagged|content\ exists\ risk
+            | requires\ moderation | inappropriate\ content | prompt\ was\ (blocked|filtered)"""
+        ),
+    ),
+    Rule(ErrorReason.UPSTREAM_AUTH, frozenset({401, 403})),
+    Rule(ErrorReason.REASONING_STATE_INVALID, _REFUSALS, text=_STATE),
+    Rule(
+        ErrorReason.CONTEXT_TOO_LONG,
+        frozenset({0, 400, 413, 422, 429, 500}),
+        frozenset(
+            {
+                *("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens"),
+                *("too_many_tokens", "string_above_max_length", "model_max_prompt_tokens_exceeded"),
+            }
+        ),
+        _pattern(
+            r"""maximum\ context\ length | context[_\ ](length|window|size).{0,40}(exceed|limit|long|reach|maximum)
+            | (exceed\w*|larger\ than|longer\ than|greater\ than).{0,60}context[_\ ]?(length|window|size)?\b
+            | prompt\ is\ too\ long | (input|prompt|request).{0,20}too\ (long|large)\ for | too\ many\ (input\ )?tokens
+            | (input|prompt)\ tokens?.{0,40}exceed | input\ is\ too\ long | request\ too\ large
+            | total\ length\ of\ all\ messages\ is\ too\ long
+            | reduce\ the\ length\ of\ (the\ )?(messages|prompt|input)"""
+        ),
+    ),
+    Rule(ErrorReason.CONTEXT_TOO_LONG, frozenset({413})),
+    Rule(
+        ErrorReason.UPSTREAM_RATE_LIMITED,
+        codes=frozenset(
+            {
+                *("rate_limit_exceeded", "rate_limit_error", "ratelimitreached", "resource_exhausted", "throttled"),
+                *("overloaded_error", "provider_overloaded", "throttlingexception", "engine_overloaded_error"),
+            }
+        ),
+        text=_pattern(
+            r"""\brate.?limit(ed|\ exceeded|\ reached)? | too\ many\ requests | throttl | overloaded
+            | (at|over|exceeded|no)\ (available\ )?capacity | server\ is\ busy | temporarily\ unavailable
+            | loading\ model | model.{0,40}is\ (currently\ )?loading"""
+        ),
+    ),
+    Rule(ErrorReason.UPSTREAM_RATE_LIMITED, frozenset({425, 429, 503, 529})),
+    # A path that is not there speaks of the configuration, not of the request.
+    Rule(
+        ErrorReason.UPSTREAM_ERROR,
+        frozenset({404, 405}),
+        text=_pattern(
+            r"""\A((404\ )?((page|file|resource|path)\ )?not\ found\W*|an\ HTML\ page.*|method\ not\ allowed\W*)?\Z
+            | \A(invalid|unrecognized\ request|unknown\ request)\ url | \Acannot\ (post|get)\  | \Ano\ route\ """
+        ),
+    ),
+    Rule(
+        ErrorReason.MODEL_NOT_FOUND,
+        _CLIENT,
+        frozenset(
+            {
+                *("model_not_found", "model_decommissioned", "deploymentnotfound", "invalid_model", "1500", "1211"),
+                *("unknown_model", "modelnotfound", "model_not_available", "not_found_error"),
+            }
+        ),
+        _pattern(
+            r"""no\ endpoints\ found\ (for|matching) | supported\ API\ model\ names\ are | invalid\ model\b
+            | not\ a\ (valid\ model|chat\ model) | (unknown|no\ such)\ model | alpha\ period\ for\ this\ model
+            | model\b.{0,120}\b(not\ found|does\ not\ exist|not\ exist|deprecated|decommissioned|was\ removed|retired)
+            | model\ (identifier|id|name)\ is\ (invalid|not\ valid) | end\ of\ its\ life
+            | no\ (instances|providers?|deployments?)\ (available\ )?for\ model"""
+        ),
+    ),
+    # The model called a tool that is not there, or wrongly: the provider failed, not the request.
+    Rule(ErrorReason.UPSTREAM_ERROR, codes=frozenset({"tool_use_failed", "malformed_function_call"})),
+    # llama.cpp says 500 to requests that it cannot take.
+    Rule(
+        ErrorReason.VALIDATION_FAILED,
+        frozenset({500}),
+        text=_pattern(
+            r"""requires\ --\w+ | (image|audio)\ input\ is\ not\ supported | cannot\ use\ both
+            | failed\ to\ (load|parse|decode)\ (image|audio|grammar|messages)|unsupported\ content"""
+        ),
+    ),
+    Rule(ErrorReason.UPSTREAM_TIMEOUT, frozenset({408, 504, 522, 524})),
+    Rule(ErrorReason.VALIDATION_FAILED, frozenset({501})),
+    Rule(ErrorReason.UPSTREAM_ERROR, frozenset(range(500, 600))),
+    Rule(ErrorReason.VALIDATION_FAILED, frozenset(range(400, 500))),
+    Rule(ErrorReason.UPSTREAM_ERROR),
+)
+
+# Formats §2: the fields by which a request controls reasoning, as a provider names them in a refusal.
+_CONTROLS = frozenset(
+    {
+        *("reasoning", "reasoning_effort", "reasoningeffort", "reasoning_format", "include_reasoning", "thinking"),
+        *("think", "effort", "output_config", "thinkingconfig", "thinking_config", "prompt_mode", "thinking_budget"),
+        *("chat_template_kwargs", "enable_thinking", "disable_reasoning", "thinking_token_budget"),
+        *("reasoning_split", "venice_parameters", "reasoning_config", "reasoningconfig"),
+    }
+)
+_HISTORY = frozenset({"messages", "input", "contents"})
+_REFUSED = _pattern(
+    r"""(does\ not|doesn't|not)\ support\ (the\ |parameter\ )?(thinking|reasoning|effort)
+    | (unsupported|unknown|unrecognized|extraneous|extra\ inputs?).{0,60}(reasoning|thinking|effort|\bthink\b)
+    | (reasoning|thinking|effort|reasoning_format)['"`.:=\w\ ]{0,40}(is\ )?
+      (not\ (supported|enabled|permitted|allowed)|must\ be\ one\ of|extra\ inputs\ are\ not)
+    | thinking.?type.{0,12}(enabled|adaptive).{0,12}not\ supported | adaptive\ thinking\ is\ not\ supported
+    | thinking(_config)?\.?include_thoughts\ is\ only\ enabled | thinking\ is\ not\ enabled\ for
+    | thinking.?(level|budget)\ is\ not\ supported | reasoning\ prompt\ mode\ is\ not\ enabled
+    | thinking\ mode\ does\ not\ support\ this\ tool_choice
+    | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode
+    | no\ endpoints\ found\ that\ support\ (?!tool|image|audio|the\ provided)
+    | no\ endpoints\ found\ that\ can\ handle\ the\ requested\ parameters"""
+)
+
+
+def reasoning_refused(status: int, body: ErrorBody) -> bool:
+    """True when the refusal is of a reasoning control, so that the same request without any may pass.
+
+    For requests that had one and of which nothing has come. "Mandatory" belongs here too: a request that says
+    nothing about reasoning is right where one that turns it off is wrong.
+    """
+    if status not in _REFUSALS:
+        return False
+    for name in body.fields:
+        steps = set(re.split(r"[.\[\]/]+", name))
+        if steps & _CONTROLS and not steps & _HISTORY:
+            return True
+    return _REFUSED.search(body.message) is not None
+
+
+def _history_refused(body: ErrorBody) -> bool:
+    """A field of a message's reasoning was refused, as Mistral refuses `reasoning_content`."""
+    for name in body.fields:
+        steps = set(re.split(r"[.\[\]/]+", name))
+        if steps & _HISTORY and steps & {"reasoning_content", "reasoning_details", "reasoning"}:
+            return True
+    return False
+
+
+_HINTED = frozenset({ErrorReason.UPSTREAM_RATE_LIMITED, ErrorReason.UPSTREAM_ERROR, ErrorReason.UPSTREAM_TIMEOUT})
+# A provider's word that nothing came of the request. Gateways that gave up waiting (504, 524) cannot know.
+_UNPROCESSED = frozenset({408, 425, 429, 500, 502, 503, 529})
+
+
+def answer_failure(
+    endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes, *, reasoning_sent: bool
+) -> Failure:
+    """What an answer that is no stream means: status >= 400, a redirect, or a 2xx of a wrong content type."""
+    error = read_error(body)
+    if status < 400 and not error.status and not error.codes:
+        reason = ErrorReason.UPSTREAM_PROTOCOL_ERROR if status < 300 else ErrorReason.UPSTREAM_ERROR
+        what = error.message if error.html else "something that is not a stream"
+        message = f"the provider answered with status {status} and {what}"
+        return Failure(reason, _presentable(endpoint, message), status=status)
+    return _classify(endpoint, status, headers, error, reasoning_sent=reasoning_sent)
+
+
+def stream_failure(endpoint: Endpoint, error: ErrorBody, *, reasoning_sent: bool) -> Failure:
+    """What an error inside a stream means. Its status is the body's own, or 0."""
+    return _classify(endpoint, 0, {}, error, reasoning_sent=reasoning_sent)
+
+
+def _classify(
+    endpoint: Endpoint, status: int, headers: Mapping[str, str], error: ErrorBody, *, reasoning_sent: bool
+) -> Failure:
+    known = status if status >= 400 else error.status
+    refused = reasoning_sent and reasoning_refused(known, error)
+    if _history_refused(error):
+        reason, refused = ErrorReason.REASONING_STATE_INVALID, False
+    else:
+        reason = next(rule.reason for rule in RULES if rule.fits(known, error))
+        # A refused control outranks what else its words look like, but for the refusal of a caller or a history.
+        if reason in (ErrorReason.UPSTREAM_AUTH, ErrorReason.REASONING_STATE_INVALID):
+            refused = False
+        elif refused:
+            reason = ErrorReason.VALIDATION_FAILED
+    limited = reason is ErrorReason.UPSTREAM_RATE_LIMITED
+    # A retry-after on a 2xx is no hint: Anthropic sends it with every answer.
+    hint = retry_after_s(headers if status >= 400 else {}, error, rate_limited=limited)
+    return Failure(
+        reason,
+        _presentable(endpoint, error.message) or _silent(known),
+        status=known or status,
+        retry_after_s=hint if reason in _HINTED else None,
+        reasoning_refused=refused,
+        unprocessed=_unprocessed(known, reason, headers),
+    )
+
+
+def _presentable(endpoint: Endpoint, message: str) -> str:
+    address = urlsplit(endpoint.base_url)
+    secrets = (endpoint.api_key, *(value for _, value in endpoint.headers))
+    return presentable(message, secrets, (address.netloc, address.hostname or ""))
+
+
+def _unprocessed(status: int, reason: ErrorReason, headers: Mapping[str, str]) -> bool:
+    if reason not in _HINTED:
+        return False
+    word = headers.get("x-should-retry", "")
+    return word == "true" if word in ("true", "false") else status in _UNPROCESSED
+
+
+def _silent(status: int) -> str:
+    return f"the provider answered with status {status}" if status else "the provider reported an error"

@@ -1,0 +1,126 @@
+"""Reads a listing of models. Every vendor tells something else about them, under names of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
+from thinkaloud_server.providers.openai_chat.request import request_headers
+from thinkaloud_server.providers.openai_chat.url import models_url
+
+# Paths of the same fact at different vendors, the most exact first.
+_CONTEXT = (
+    *("context_length", "context_window", "max_context_length", "max_model_len", "max_input_tokens"),
+    *("meta.n_ctx", "meta.n_ctx_train", "top_provider.context_length", "model_spec.availableContextTokens"),
+    *("capabilities.limits.max_context_window_tokens", "max_context_tokens"),
+)
+_OUTPUT = (
+    *("top_provider.max_completion_tokens", "max_completion_tokens", "max_output_length", "max_output_tokens"),
+    *("model_spec.maxCompletionTokens", "capabilities.limits.max_output_tokens"),
+)
+# Lists of words, or flags, any of which says that the model can.
+_REASONS = (
+    *("supported_parameters:reasoning", "supported_features:reasoning", "capabilities.reasoning"),
+    *("model_spec.capabilities.supportsReasoning", "supports_reasoning", "capabilities.supports.reasoning_effort"),
+    "capabilities.supports.adaptive_thinking",
+)
+_SEES = (
+    *("architecture.input_modalities:image", "input_modalities:image", "capabilities.vision"),
+    *("model_spec.capabilities.supportsVision", "capabilities.supports.vision", "supports_image_in"),
+)
+_CALLS = (
+    *("supported_parameters:tools", "supported_features:tools", "capabilities.function_calling"),
+    *("model_spec.capabilities.supportsFunctionCalling", "capabilities.supports.tool_calls", "supports_tools"),
+)
+# What a listing says of a model that cannot chat. Silence says nothing: most vendors are silent.
+_NO_CHAT_TYPES = frozenset(
+    {"embedding", "embeddings", "image", "audio", "rerank", "moderation", "tts", "asr", "video", "upscale"}
+)
+
+
+def listing_request(endpoint: Endpoint) -> HttpRequest:
+    """The request for the listing."""
+    return HttpRequest("GET", models_url(endpoint), request_headers(endpoint, accept="application/json"))
+
+
+def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
+    """The models that can chat, each once, in the listing's order. Raises ValueError for what is no listing."""
+    value = msgspec.json.decode(body)  # its DecodeError is a ValueError
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("data", "models") if isinstance(value.get(name), list)), None)
+    if not isinstance(value, list):
+        raise ValueError("no listing of models")  # noqa: TRY004 - one error for all that is no listing
+    models: dict[str, ModelInfo] = {}
+    for item in value:
+        if isinstance(item, str):
+            item = {"id": item}
+        if isinstance(item, dict) and (name := _name(item)) and _can_chat(item):
+            models.setdefault(name, _model(endpoint.provider, name, item))
+    return tuple(models.values())
+
+
+def _model(provider: str, name: str, item: dict[str, Any]) -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        provider=provider,
+        context_length=_number(item, _CONTEXT),
+        max_output_tokens=_number(item, _OUTPUT),
+        reasoning=_reasoning(item),
+        vision=_any(item, _SEES) is True,
+        tools=_any(item, _CALLS) is True,
+    )
+
+
+def _name(item: dict[str, Any]) -> str:
+    names = (item.get(key) for key in ("id", "name", "model"))
+    return next((name for name in names if isinstance(name, str) and name), "")
+
+
+def _can_chat(item: dict[str, Any]) -> bool:
+    if _at(item, "capabilities.completion_chat") is False or item.get("active") is False:
+        return False
+    outputs = _at(item, "architecture.output_modalities")
+    if isinstance(outputs, list) and outputs and "text" not in outputs:
+        return False
+    kinds = (item.get("type"), _at(item, "capabilities.type"))
+    return not any(isinstance(kind, str) and kind in _NO_CHAT_TYPES for kind in kinds)
+
+
+def _reasoning(item: dict[str, Any]) -> Literal["none", "optional", "mandatory", ""]:
+    if _at(item, "reasoning.mandatory") is True:
+        return "mandatory"
+    can = _any(item, _REASONS)
+    if can is None:
+        return ""
+    return "optional" if can else "none"
+
+
+def _at(item: object, path: str) -> object:
+    for step in path.split("."):
+        item = item.get(step) if isinstance(item, dict) else None
+    return item
+
+
+def _number(item: dict[str, Any], paths: Iterable[str]) -> int:
+    for path in paths:
+        value = _at(item, path)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
+            return value
+    return 0
+
+
+def _any(item: dict[str, Any], paths: Iterable[str]) -> bool | None:
+    """True or False as the listing says; None where it is silent."""
+    known = None
+    for path in paths:
+        path, _, word = path.partition(":")
+        value = _at(item, path)
+        if word and isinstance(value, list) and value:
+            known = known or word in value
+        elif not word and isinstance(value, bool | list):
+            known = known or bool(value)
+    return known

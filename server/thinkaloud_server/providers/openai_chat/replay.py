@@ -1,0 +1,92 @@
+"""What a vendor wants back of its own answer: gathered while it streams, put into the next request verbatim.
+
+The payload of the state is a JSON object: fields of the assistant's message, as they are to be sent. It is
+`reasoning_details` for gateways (signed or encrypted thoughts), `reasoning_content` for those that want the thoughts
+themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from thinkaloud_server.core.message import ReasoningState
+
+_DETAILS = "reasoning_details"
+_CONTENT = "reasoning_content"
+# The text of a detail, by its type; the text of neighbouring chunks of one detail is joined.
+_TEXT_FIELDS = ("text", "summary")
+
+
+class ReplayState:
+    """Gathers the fields that the vendor's row names."""
+
+    def __init__(self, fields: tuple[str, ...]) -> None:
+        self._keeps_details = _DETAILS in fields
+        self.keeps_content = _CONTENT in fields
+        self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []
+        self._content: list[str] = []
+
+    def add_reasoning(self, text: str) -> None:
+        """Readable reasoning; to be called when `keeps_content`."""
+        self._content.append(text)
+
+    def add_details(self, details: object) -> None:
+        """A chunk's `reasoning_details`."""
+        if self._keeps_details and isinstance(details, list):
+            for detail in details:
+                if isinstance(detail, dict):
+                    self._add_detail(detail)
+
+    def payload(self) -> str:
+        """The state as JSON text; "" when there is none."""
+        fields: dict[str, Any] = {}
+        if self._details:
+            fields[_DETAILS] = [
+                {**detail, **{name: "".join(parts) for name, parts in texts.items()}} for detail, texts in self._details
+            ]
+        if self._content:
+            fields[_CONTENT] = "".join(self._content)
+        return msgspec.json.encode(fields).decode() if fields else ""
+
+    def _add_detail(self, detail: dict[str, Any]) -> None:
+        texts = {name: [text] for name in _TEXT_FIELDS if isinstance(text := detail.get(name), str)}
+        if self._details and _goes_on(self._details[-1][0], detail):
+            last, last_texts = self._details[-1]
+            # A signature comes in a chunk of its own; null in a later chunk takes nothing back.
+            last.update({name: value for name, value in detail.items() if value is not None})
+            for name, parts in texts.items():
+                last_texts.setdefault(name, []).extend(parts)
+        else:
+            self._details.append((dict(detail), texts))
+
+
+def _goes_on(last: dict[str, Any], detail: dict[str, Any]) -> bool:
+    """True when the chunk is more of the last detail: the same kind and number, not two whole ones."""
+    return (
+        last.get("type") == detail.get("type")
+        and last.get("index") == detail.get("index")
+        and "data" not in detail
+        and "data" not in last
+        and (last.get("id") is None or detail.get("id") is None or last["id"] == detail["id"])
+        # What is signed is whole.
+        and not last.get("signature")
+    )
+
+
+def replayed_fields(
+    state: ReasoningState | None, fields: tuple[str, ...], provider: str, model: str
+) -> dict[str, msgspec.Raw]:
+    """The fields to send back with an assistant's message: this provider's own state, or nothing.
+
+    Signed and encrypted thoughts are bound to the model too; plain text is not.
+    """
+    if state is None or state.provider != provider:
+        return {}
+    try:
+        stored = msgspec.json.decode(state.payload, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return {}
+    same_model = state.model in (model, f"{provider}/{model}")
+    return {name: raw for name, raw in stored.items() if name in fields and (same_model or name != _DETAILS)}

@@ -1,0 +1,83 @@
+"""What a vendor does its own way, as data: the shape of a row. The rows are in `vendor_rows.py`.
+
+A row says where the vendor is found (host, path, port), what it wants in a request (`Reasoning`, field names), and
+what its streams may lack. Nothing here knows how a request is built or a stream is read: dialects read the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from thinkaloud_server.core.request import Effort
+
+Fields = Mapping[str, Any]
+
+
+def _nothing() -> Fields:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How a request says how much to think.
+
+    `effort`, `budget` and `summary` are the paths ("reasoning.effort") of the fields that take the effort's word, a
+    token count, and the kind of summary; "" where there is none. An effort that `words` lacks has no word.
+    `on` goes into every request that asks for thinking, `bare` into one that names neither effort nor budget, and
+    `off` is what the effort "none" becomes (None: it is a word like the others).
+    """
+
+    effort: str = ""
+    words: Mapping[Effort, str | int] = field(default_factory=lambda: MappingProxyType({}))
+    on: Fields = field(default_factory=_nothing)
+    bare: Fields = field(default_factory=_nothing)
+    off: Fields | None = None
+    budget: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One row: a vendor, where it is found, and its own ways.
+
+    Found by `hosts` (a host, or the end of one: ".azure.com"), narrowed by `paths` (pieces of the URL's path), or by
+    `ports` (plain http only). `base_url` and `key_env` are for discovery; the path of `base_url` is taken where a
+    configured URL has none.
+    """
+
+    name: str
+    dialect: str = "openai-chat"
+    base_url: str = ""
+    key_env: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    # The header that carries the key; "authorization" puts "Bearer " before it.
+    key_header: str = "authorization"
+    # Added to the query of a URL with this piece in its path, where it is not there yet.
+    query: tuple[tuple[str, str, str], ...] = ()
+    chat_path: str = "/chat/completions"
+    models_path: str = "/models"
+    # It sends comments or pings while it works, so a shorter silence means that it is gone.
+    pings: bool = False
+    # Its streams may end with the format's end mark and no reason to finish.
+    finish_optional: bool = False
+    # It takes `stream_options: {include_usage: true}`; False where usage comes by itself or the field is refused.
+    usage_option: bool = True
+    max_tokens_field: str = "max_tokens"
+    seed_field: str = "seed"
+    # The word of `tool_choice` for "some tool must be called".
+    tool_required: str = "required"
+    # Fields of the assistant's message that it wants back verbatim in the next request.
+    replay: tuple[str, ...] = ()
+    reasoning: Reasoning = field(default_factory=Reasoning)
+    # Models whose controls differ: the first pair whose text is in the model's name.
+    by_model: tuple[tuple[str, Reasoning], ...] = ()
+
+    def reasoning_of(self, model: str) -> Reasoning:
+        """The controls of this model."""
+        name = model.lower()
+        return next((row for part, row in self.by_model if part in name), self.reasoning)

@@ -1,0 +1,173 @@
+"""Listings of models, in the shapes of the vendors."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
+from thinkaloud_server.providers.table import VENDORS_BY_NAME
+
+ENDPOINT = Endpoint("it", "http://provider.example/v1", VENDORS_BY_NAME["generic"], api_key="k3y")
+RECORDED = Path(os.environ.get("TRANSCRIPTS_DIR") or Path(__file__).parents[3] / "shared" / "transcripts") / "_models"
+
+
+def models(value: object) -> list[ModelInfo]:
+    return list(OPENAI_CHAT.models(ENDPOINT, json.dumps(value).encode()))
+
+
+def info(name: str, **facts: Any) -> ModelInfo:
+    return ModelInfo(name, "it", **facts)
+
+
+def test_the_request_for_it() -> None:
+    request = OPENAI_CHAT.listing(ENDPOINT)
+    assert (request.method, request.url, request.body) == ("GET", "http://provider.example/v1/models", b"")
+    assert dict(request.headers) == {"accept": "application/json", "authorization": "Bearer k3y"}
+
+
+ITEMS: dict[str, tuple[dict[str, Any], ModelInfo]] = {
+    "openai": ({"id": "gpt-5", "object": "model", "created": 1, "owned_by": "openai"}, info("gpt-5")),
+    "openrouter": (
+        {
+            "id": "google/gemini",
+            "name": "Google: Gemini",
+            "context_length": 1048576,
+            "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+            "top_provider": {"context_length": 1048576, "max_completion_tokens": 65536},
+            "supported_parameters": ["reasoning", "tools"],
+            "reasoning": {"mandatory": True, "default_enabled": True},
+        },
+        info(
+            "google/gemini",
+            context_length=1048576,
+            max_output_tokens=65536,
+            reasoning="mandatory",
+            vision=True,
+            tools=True,
+        ),
+    ),
+    "openrouter, plain": (
+        {"id": "a/b", "supported_parameters": ["temperature"], "top_provider": {"max_completion_tokens": None}},
+        info("a/b", reasoning="none"),
+    ),
+    "mistral": (
+        {
+            "id": "magistral",
+            "max_context_length": 131072,
+            "capabilities": {"completion_chat": True, "reasoning": True, "function_calling": True, "vision": False},
+        },
+        info("magistral", context_length=131072, reasoning="optional", tools=True),
+    ),
+    "groq": (
+        {
+            "id": "gpt-oss",
+            "context_window": 131072,
+            "max_completion_tokens": 65536,
+            "supported_features": ["tools", "reasoning"],
+            "input_modalities": ["text"],
+        },
+        info("gpt-oss", context_length=131072, max_output_tokens=65536, reasoning="optional", tools=True),
+    ),
+    "vllm": ({"id": "qwen", "max_model_len": 4096}, info("qwen", context_length=4096)),
+    "llama.cpp": ({"id": "q.gguf", "meta": {"n_ctx": 4096, "n_ctx_train": 40960}}, info("q.gguf", context_length=4096)),
+    "together": (
+        {"id": "r1", "type": "chat", "context_length": 8192, "supports_reasoning": False},
+        info("r1", context_length=8192, reasoning="none"),
+    ),
+    "venice": (
+        {
+            "id": "qwen",
+            "type": "text",
+            "model_spec": {
+                "availableContextTokens": 1000,
+                "capabilities": {"supportsReasoning": True, "supportsVision": True, "supportsFunctionCalling": True},
+            },
+        },
+        info("qwen", context_length=1000, reasoning="optional", vision=True, tools=True),
+    ),
+    "copilot": (
+        {
+            "id": "claude",
+            "capabilities": {
+                "type": "chat",
+                "limits": {"max_context_window_tokens": 264000, "max_output_tokens": 64000},
+                "supports": {"reasoning_effort": ["low"], "tool_calls": True, "vision": True},
+            },
+        },
+        info("claude", context_length=264000, max_output_tokens=64000, reasoning="optional", vision=True, tools=True),
+    ),
+    "wrong types": ({"id": "a", "context_length": "many", "capabilities": "x", "reasoning": True}, info("a")),
+    "named otherwise": ({"name": "llama3:8b", "model": "llama3:8b"}, info("llama3:8b")),
+}
+
+
+@pytest.mark.parametrize(("item", "expected"), ITEMS.values(), ids=ITEMS)
+def test_what_a_vendor_says_of_a_model(item: dict[str, Any], expected: ModelInfo) -> None:
+    assert models({"object": "list", "data": [item]}) == [expected]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"data": [{"id": "a"}]}, {"models": [{"name": "a"}]}, [{"id": "a"}], ["a"], {"data": ["a", "a", {"id": "a"}]}],
+)
+def test_the_shapes_of_a_listing(value: object) -> None:
+    assert models(value) == [info("a")]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"id": "a", "type": "embedding"},
+        {"id": "a", "type": "image"},
+        {"id": "a", "capabilities": {"type": "embeddings"}},
+        {"id": "a", "capabilities": {"completion_chat": False}},
+        {"id": "a", "active": False},
+        {"id": "a", "architecture": {"output_modalities": ["image"]}},
+        {"id": ""},
+        {},
+        None,
+        3,
+    ],
+    ids=repr,
+)
+def test_what_cannot_chat_is_left_out(item: object) -> None:
+    assert models({"data": [item, {"id": "b"}]}) == [info("b")]
+
+
+def test_an_empty_listing_is_one() -> None:
+    assert models({"data": []}) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"data":null}', b'{"error":"no"}', b"3", b'"a"'])
+def test_what_is_no_listing_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError):
+        OPENAI_CHAT.models(ENDPOINT, body)
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded set is not here")
+@pytest.mark.parametrize(
+    ("name", "context_length", "reasoning"),
+    [
+        ("groq", 131072, "optional"),
+        ("mistral", 262144, "optional"),
+        ("venice", 1000000, "optional"),
+        ("copilot", 264000, "optional"),
+        ("openrouter", 1048576, "mandatory"),
+        ("llamacpp", 4096, ""),
+        ("deepseek", 0, ""),
+        ("openai", 0, ""),
+        ("api.perplexity.ai", 0, ""),
+        ("api.cerebras.ai", 0, ""),
+    ],
+)
+def test_recorded_listings(name: str, context_length: int, reasoning: str) -> None:
+    item = json.loads((RECORDED / f"{name}.models.json").read_text())["longest_item"]
+    (model,) = models({"data": [item]})
+    assert (model.context_length, model.reasoning) == (context_length, reasoning)
