@@ -1,0 +1,66 @@
+-- What the writer's connection runs once when it opens: two procedures, in the only form that SQLite has for them.
+--
+-- Every step of a statement gives up Python's interpreter lock and must take it back, which a busy event loop in
+-- the same process delays by up to the interpreter's switch interval. So the events of many runs must go down in
+-- one step. A row inserted into `appends` is one event: the trigger moves the run's last_sequence, which is the
+-- fence (tenant, epoch, still running, dense numbers), and writes the event, or aborts the whole statement with
+-- 'fenced'. A row inserted into `closings` is the end of a run and all that is true from then on.
+--
+-- They are temporary, the connection's own, so that the schema stays plain tables.
+
+CREATE TEMP VIEW appends AS
+    SELECT '' AS tenant, '' AS run_id, 0 AS epoch, 0 AS sequence, '' AS type, '' AS payload;
+
+CREATE TEMP TRIGGER append_event INSTEAD OF INSERT ON appends BEGIN
+    UPDATE runs SET last_sequence = new.sequence
+        WHERE run_id = new.run_id AND tenant = new.tenant AND epoch = new.epoch AND state = 'running'
+            AND last_sequence = new.sequence - 1;
+    SELECT raise(ABORT, 'fenced') WHERE changes() = 0;
+    INSERT INTO run_events (run_id, sequence, type, payload)
+        VALUES (new.run_id, new.sequence, new.type, new.payload);
+END;
+
+CREATE TEMP VIEW closings AS
+    SELECT '' AS tenant, '' AS run_id, 0 AS epoch, '' AS state, '' AS finish_reason, 0.0 AS ended_at,
+        '' AS result, '' AS model, 0 AS input_tokens, 0 AS output_tokens, 0 AS reasoning_tokens,
+        0 AS cached_tokens, '' AS message_id, '' AS document;
+
+CREATE TEMP TRIGGER close_run INSTEAD OF INSERT ON closings BEGIN
+    UPDATE runs
+        SET state = new.state, finish_reason = new.finish_reason, ended_at = new.ended_at, result = new.result
+        WHERE run_id = new.run_id AND tenant = new.tenant AND epoch = new.epoch AND state = 'running';
+    SELECT raise(ABORT, 'fenced') WHERE changes() = 0;
+
+    INSERT INTO messages (message_id, conversation_id, position, parent_id, run_id, document)
+        SELECT new.message_id, c.conversation_id,
+            coalesce((SELECT max(m.position) FROM messages m WHERE m.conversation_id = c.conversation_id), 0) + 1,
+            coalesce((SELECT m.message_id FROM messages m WHERE m.conversation_id = c.conversation_id
+                      ORDER BY m.position DESC LIMIT 1), ''),
+            new.run_id, new.document
+        FROM runs r JOIN conversations c ON c.conversation_id = r.conversation_id AND c.tenant = r.tenant
+        WHERE r.run_id = new.run_id AND new.message_id <> '';
+    UPDATE conversations
+        SET updated_at = max(updated_at, new.ended_at), message_count = message_count + (new.message_id <> '')
+        WHERE tenant = new.tenant
+            AND conversation_id = (SELECT r.conversation_id FROM runs r WHERE r.run_id = new.run_id);
+
+    INSERT INTO token_totals (tenant, model, runs, input_tokens, output_tokens, reasoning_tokens, cached_tokens)
+        VALUES (new.tenant, new.model, 1, new.input_tokens, new.output_tokens, new.reasoning_tokens,
+                new.cached_tokens)
+        ON CONFLICT (tenant, model) DO UPDATE SET
+            runs = runs + 1,
+            input_tokens = input_tokens + excluded.input_tokens,
+            output_tokens = output_tokens + excluded.output_tokens,
+            reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
+            cached_tokens = cached_tokens + excluded.cached_tokens;
+    INSERT INTO last_usages (tenant, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens)
+        VALUES (new.tenant, new.ended_at, new.input_tokens, new.output_tokens, new.reasoning_tokens,
+                new.cached_tokens)
+        ON CONFLICT (tenant) DO UPDATE SET
+            ended_at = excluded.ended_at,
+            input_tokens = excluded.input_tokens,
+            output_tokens = excluded.output_tokens,
+            reasoning_tokens = excluded.reasoning_tokens,
+            cached_tokens = excluded.cached_tokens
+        WHERE excluded.ended_at >= last_usages.ended_at;
+END;
