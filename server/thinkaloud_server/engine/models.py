@@ -1,0 +1,179 @@
+"""The models that can be asked: what providers list, what configuration adds, and which one is current.
+
+A listing is asked for when somebody wants it and kept for five minutes. Only an unknown provider, or a name that
+is absent from a fresh listing of a provider that lists everything, is refused unasked; otherwise the provider's
+own answer counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.request import ModelInfo
+
+if TYPE_CHECKING:
+    from thinkaloud_server.engine.ports import Clock, Provider, Store
+
+FRESH_S = 300.0
+# A failed listing is tried again this soon, so that a provider that comes back is seen, but not asked at each call.
+FAILED_FRESH_S = 10.0
+NEAR_NAMES_MAX = 5
+
+_CURRENT = "current_model"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that a turn may ask: its id as users type it, and the provider with its own name for it."""
+
+    id: str
+    provider: Provider
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    models: tuple[ModelInfo, ...]
+    note: str
+    fetched_at: float
+
+    def fresh(self, now: float) -> bool:
+        return now - self.fetched_at < (FAILED_FRESH_S if self.note else FRESH_S)
+
+
+class Models:
+    """Providers by name, their models, and each tenant's current one."""
+
+    def __init__(
+        self,
+        *,
+        providers: Mapping[str, Provider],
+        configured: Mapping[str, Sequence[str]],
+        default_model: str,
+        store: Store,
+        clock: Clock,
+    ) -> None:
+        self.providers = providers
+        self._configured = configured
+        self._default = default_model
+        self._store = store
+        self._clock = clock
+        self._listings: dict[str, _Listing] = {}
+
+    def resolve(self, model_id: str) -> Candidate:
+        """Who answers for this id. Raises ChatError(MODEL_NOT_FOUND) with near names."""
+        provider_name, _, name = model_id.partition("/")
+        provider = self.providers.get(provider_name)
+        if provider is None or not name:
+            raise self.not_found(model_id)
+        listing = self._listings.get(provider_name)
+        if (
+            provider.lists_all
+            and listing is not None
+            and not listing.note
+            and listing.fresh(self._clock.monotonic())
+            and name not in self._names(provider_name)
+        ):
+            raise self.not_found(model_id)
+        return Candidate(model_id, provider, name)
+
+    def not_found(self, model_id: str) -> ChatError:
+        """The error for a model that nobody has; its details offer near names."""
+        known = [f"{provider}/{name}" for provider in self.providers for name in self._names(provider)]
+        near = _near(model_id, known)
+        hint = f"; near names: {', '.join(near)}" if near else "; list what there is with ListModels"
+        return ChatError(
+            ErrorReason.MODEL_NOT_FOUND,
+            f"no configured provider has the model {model_id[:200]!r}{hint}",
+            details={"near": near},
+        )
+
+    async def check(self, model_id: str) -> Candidate:
+        """`resolve`, after listing a provider that lists everything and costs nothing to ask."""
+        provider = self.providers.get(model_id.partition("/")[0])
+        if provider is None or provider.lists_all:
+            await self._refresh(name for name, each in self.providers.items() if each.lists_all)
+        return self.resolve(model_id)
+
+    async def refused(self, model_id: str) -> ChatError:
+        """The error for a model that its own provider does not know, with that provider's near names."""
+        await self._refresh([model_id.partition("/")[0]])
+        return self.not_found(model_id)
+
+    async def list(
+        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0
+    ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
+        """The models in the order of providers, then names, and notes on what could not be listed."""
+        wanted = [provider] if provider else list(self.providers)
+        if provider and provider not in self.providers:
+            raise ChatError(
+                ErrorReason.NOT_FOUND,
+                f"no provider is configured as {provider[:100]!r}; there are: {', '.join(self.providers)}",
+            )
+        await self._refresh(wanted)
+        models = [model for name in wanted for model in self._infos(name)]
+        notes = [note for name in wanted if (note := self._listings[name].note)]
+        found = [
+            model
+            for model in models
+            if search.casefold() in model.id.casefold() and model.context_length >= min_context
+        ]
+        return found, notes
+
+    async def current(self, tenant: str) -> str:
+        """The id of the model that is used when a request names none."""
+        chosen = await self._store.get_setting(tenant, _CURRENT)
+        if chosen is not None and chosen.partition("/")[0] in self.providers:
+            return chosen
+        return self._default
+
+    async def switch(self, tenant: str, model_id: str) -> str:
+        """Use another model from now on. Raises ChatError(MODEL_NOT_FOUND)."""
+        candidate = await self.check(model_id)
+        await self._store.put_setting(tenant, _CURRENT, candidate.id)
+        return candidate.id
+
+    def _names(self, provider: str) -> set[str]:
+        return {model.name for model in self._infos(provider)}
+
+    def _infos(self, provider: str) -> Sequence[ModelInfo]:
+        listing = self._listings.get(provider)
+        infos = {model.name: model for model in (listing.models if listing else ())}
+        for name in self._configured.get(provider, ()):
+            infos.setdefault(name, ModelInfo(name, provider))
+        return sorted(infos.values(), key=lambda model: model.name)
+
+    async def _refresh(self, names: Iterable[str]) -> None:
+        now = self._clock.monotonic()
+        stale = [
+            name
+            for name in names
+            if name in self.providers and not ((old := self._listings.get(name)) and old.fresh(now))
+        ]
+        for name, listing in zip(stale, await asyncio.gather(*map(self._fetch, stale)), strict=True):
+            self._listings[name] = listing
+
+    async def _fetch(self, name: str) -> _Listing:
+        try:
+            models = tuple(await self.providers[name].models())
+        except ChatError as error:
+            old = self._listings.get(name)
+            kept = old.models if old else ()
+            return _Listing(kept, f"{name}: {error.message}", self._clock.monotonic())
+        return _Listing(models, "", self._clock.monotonic())
+
+
+def _near(model_id: str, known: Sequence[str]) -> list[str]:
+    """Up to five ids that somebody may have meant: close as a whole, or close in the model's own name."""
+    wanted = model_id.casefold()[:200]
+    by_fold = {each.casefold(): each for each in known}
+    whole = difflib.get_close_matches(wanted, by_fold, NEAR_NAMES_MAX, 0.6)
+    last = {each.rpartition("/")[2]: each for each in by_fold}
+    names = [last[name] for name in difflib.get_close_matches(wanted.rpartition("/")[2], last, NEAR_NAMES_MAX, 0.6)]
+    within = [each for each in by_fold if wanted and wanted in each]
+    return [by_fold[each] for each in dict.fromkeys([*whole, *names, *within])][:NEAR_NAMES_MAX]

@@ -1,0 +1,293 @@
+"""One turn, played: models are asked in order until one answers, and what they say becomes events.
+
+Nothing is repeated after the first delta was seen: from then on a failure is the run's failure. What the run's end
+needs to know (text so far, attempts, times) is kept here, so that a stop at any moment closes the run truthfully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from thinkaloud_server.core.assembler import Answer, Assembler
+from thinkaloud_server.core.delta import Failure
+from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.event import Complete, Error, Progress, Reasoning, Terminal, Token, Warning
+from thinkaloud_server.core.message import Message, Part, ReasoningState, TextPart
+from thinkaloud_server.core.request import ModelRequest
+from thinkaloud_server.core.run import Closing, Run, StoredMessage
+from thinkaloud_server.core.turn import Turn
+from thinkaloud_server.core.usage import Attempt, Timing, Usage
+from thinkaloud_server.engine.log import PENDING_BYTES_MAX
+from thinkaloud_server.engine.ports import AttemptTrace
+from thinkaloud_server.engine.retry import Again, Budget, GiveUp, NextModel, WithoutReasoning, decide
+
+if TYPE_CHECKING:
+    from thinkaloud_server.engine.log import RunWriter
+    from thinkaloud_server.engine.models import Candidate, Models
+    from thinkaloud_server.engine.ports import Clock
+
+# These say that the same request may succeed later; a face reads the same from the enum's options.
+_FINAL = frozenset(
+    {
+        ErrorReason.VALIDATION_FAILED,
+        ErrorReason.CONTEXT_TOO_LONG,
+        ErrorReason.MODEL_NOT_FOUND,
+        ErrorReason.UPSTREAM_AUTH,
+        ErrorReason.REASONING_STATE_INVALID,
+        ErrorReason.INTERNAL,
+    }
+)
+
+
+class Play:
+    """One turn being played. Call `run`; when it is cancelled, `stopped` or `failed` say how the run closes."""
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        turn: Turn,
+        messages: tuple[Message, ...],
+        candidates: Sequence[Candidate],
+        writer: RunWriter,
+        models: Models,
+        budget: Budget,
+        random: Callable[[], float],
+        clock: Clock,
+        arrived: float,
+    ) -> None:
+        self._run = run
+        self._turn = turn
+        self._messages = messages
+        self._candidates = candidates
+        self._writer = writer
+        self._models = models
+        self._budget = budget
+        self._random = random
+        self._clock = clock
+        self._arrived = arrived
+        self._candidate = candidates[0]
+        self._assembler = Assembler(think_tags="off")
+        self._flushed = False
+        self._trace = AttemptTrace()
+        self._attempts: list[Attempt] = []
+        self._asked_at = 0.0
+        self._spoke_at = 0.0
+
+    async def run(self) -> Closing:
+        """Ask until somebody answers; the run's end."""
+        self._writer.append(Progress(1, self._turn.max_iterations, f"asking {self._candidate.id}"))
+        failure: Failure | None = None
+        for number, candidate in enumerate(self._candidates):
+            if failure is not None:
+                said = f"{self._candidate.id} failed ({failure.reason}); asking {candidate.id}"
+                self._writer.append(Warning("FELL_BACK", said))
+            self._candidate = candidate
+            failure, give_up = await self._ask(candidate, fallbacks_left=len(self._candidates) - number - 1)
+            if failure is None:
+                return self._completed()
+            if give_up:
+                break
+        assert failure is not None
+        return await self._given_up(failure)
+
+    def stopped(self, finish_reason: str) -> Closing:
+        """The run was stopped: what was said until now is its result."""
+        answer = self._flush()
+        return self._close(self._complete(answer, finish_reason), answer, finish_reason, partial=True)
+
+    def failed(self, reason: ErrorReason, message: str, details: Mapping[str, Any] | None = None) -> Closing:
+        """The run failed: what was said until now is kept, flagged."""
+        answer = self._flush()
+        partial = bool(answer.text or answer.reasoning)
+        error = Error(reason, message, self._run.request_id, reason not in _FINAL, partial, details or {})
+        return self._close(error, answer, "", partial=True)
+
+    async def _ask(self, candidate: Candidate, *, fallbacks_left: int) -> tuple[Failure | None, bool]:
+        """Ask one model, again where the policy allows it: how it failed, and whether to give up then."""
+        request = self._request(candidate)
+        self._budget.note_request(self._clock.monotonic())
+        retries = 0
+        empty_before = False
+        while True:
+            failure = await self._attempt(candidate, request)
+            if failure is None or self._spoke_at:
+                return failure, True
+            decision = decide(
+                failure,
+                reasoning_sent=request.reasoning is not None,
+                retries=retries,
+                fallbacks_left=fallbacks_left,
+                budget=self._budget,
+                now=self._clock.monotonic(),
+                random=self._random(),
+                empty_before=empty_before,
+            )
+            match decision:
+                case Again(delay_s=delay_s):
+                    retries += 1
+                    empty_before = empty_before or failure.reason is ErrorReason.EMPTY_RESPONSE
+                    await asyncio.sleep(delay_s)
+                case WithoutReasoning():
+                    request = request.without_reasoning()
+                    said = f"{candidate.id} refused the reasoning control and was asked without it"
+                    self._writer.append(Warning("REASONING_DROPPED", said))
+                case NextModel():
+                    return failure, False
+                case GiveUp():
+                    return failure, True
+
+    async def _attempt(self, candidate: Candidate, request: ModelRequest) -> Failure | None:
+        """One request to one model. None when it answered; events are appended as they come."""
+        begun = self._clock.monotonic()
+        self._asked_at = self._asked_at or begun
+        self._trace = AttemptTrace()
+        self._assembler = Assembler(think_tags=candidate.provider.think_tags(candidate.name))
+        self._flushed = False
+        failure: Failure | None = None
+        try:
+            failure = await self._listen(candidate, request)
+        except ChatError as error:  # what the dialect cannot carry
+            failure = Failure(error.reason, error.message)
+        finally:
+            self._attempts.append(
+                Attempt(
+                    model=candidate.id,
+                    provider=candidate.provider.name,
+                    reasoning=request.reasoning is not None,
+                    status=self._trace.status,
+                    code=str(failure.reason) if failure else "",
+                    message=failure.message if failure else "",
+                    total_ms=(self._clock.monotonic() - begun) * 1000,
+                )
+            )
+        return failure
+
+    async def _listen(self, candidate: Candidate, request: ModelRequest) -> Failure | None:
+        feed = self._assembler.feed
+        append = self._writer.append
+        stream = candidate.provider.stream(request, request_id=self._run.request_id, trace=self._trace)
+        async with stream as batches:
+            async for batch in batches:
+                for delta in batch:
+                    for event in feed(delta):
+                        append(event)
+                        if not self._spoke_at:
+                            self._spoke_at = self._clock.monotonic()
+                if self._writer.pending_bytes >= PENDING_BYTES_MAX:
+                    await self._writer.room()
+        answer = self._flush()
+        if answer.failure is not None:
+            return answer.failure
+        if not answer.ended:
+            return Failure(ErrorReason.UPSTREAM_TRUNCATED, "the provider's stream ended before its end")
+        if answer.empty:
+            return Failure(ErrorReason.EMPTY_RESPONSE, "the model ended its answer without saying anything")
+        return None
+
+    def _request(self, candidate: Candidate) -> ModelRequest:
+        turn = self._turn
+        return ModelRequest(
+            model=candidate.name,
+            messages=self._messages,
+            reasoning=turn.reasoning,
+            tools=turn.tools,
+            tool_choice=turn.tool_choice,
+            sampling=turn.sampling,
+            response_format=turn.response_format,
+        )
+
+    def _flush(self) -> Answer:
+        """What the current attempt said; text that the assembler held back is appended once."""
+        if not self._flushed:
+            self._flushed = True
+            for event in self._assembler.end():
+                self._writer.append(event)
+                if not self._spoke_at and isinstance(event, Token | Reasoning):
+                    self._spoke_at = self._clock.monotonic()
+        return self._assembler.answer
+
+    async def _given_up(self, failure: Failure) -> Closing:
+        details: dict[str, Any] = {}
+        message = failure.message
+        if failure.retry_after_s is not None:
+            details["retry_after_s"] = failure.retry_after_s
+        if failure.status:
+            details["provider_status"] = failure.status
+        details["provider"] = self._candidate.provider.name
+        if failure.reason is ErrorReason.MODEL_NOT_FOUND:
+            refused = await self._models.refused(self._candidate.id)
+            details.update(refused.details)
+            message = f"{message} ({refused.message})"
+        return self.failed(failure.reason, message, details)
+
+    def _completed(self) -> Closing:
+        answer = self._flush()
+        finish = answer.finish or "stop"
+        return self._close(self._complete(answer, finish), answer, finish, partial=False)
+
+    def _complete(self, answer: Answer, finish_reason: str) -> Complete:
+        return Complete(
+            response=answer.text,
+            reasoning=answer.reasoning,
+            finish_reason=finish_reason,
+            model=self._candidate.id,
+            provider=self._candidate.provider.name,
+            reasoning_used=answer.reasoning_used,
+            reasoning_only=bool(answer.reasoning) and not answer.text and not answer.tool_calls,
+            usage=answer.usage,
+            timing=self._timing(),
+            attempts=tuple(self._attempts),
+            conversation_id=self._run.conversation_id,
+            message_id=self._run.message_id if self._keeps(answer) else "",
+            run_id=self._run.run_id,
+            iterations=1,
+            max_iterations=self._turn.max_iterations,
+            tool_calls=answer.tool_calls,
+        )
+
+    def _timing(self) -> Timing:
+        now = self._clock.monotonic()
+        return Timing(
+            queue_ms=(self._asked_at - self._arrived) * 1000 if self._asked_at else 0.0,
+            connect_ms=self._trace.connect_ms,
+            first_byte_ms=self._trace.first_byte_ms,
+            first_token_ms=(self._spoke_at - self._arrived) * 1000 if self._spoke_at else 0.0,
+            total_ms=(now - self._arrived) * 1000,
+        )
+
+    def _keeps(self, answer: Answer) -> bool:
+        return bool(self._run.conversation_id) and bool(answer.text or answer.tool_calls or answer.reasoning)
+
+    def _close(self, terminal: Terminal, answer: Answer, finish_reason: str, *, partial: bool) -> Closing:
+        now = self._clock.time()
+        message = self._message(answer, finish_reason, now, partial=partial) if self._keeps(answer) else None
+        return Closing(
+            terminal=terminal,
+            state="failed" if isinstance(terminal, Error) else "completed",
+            finish_reason=finish_reason,
+            ended_at=now,
+            message=message,
+            usage=answer.usage,
+            model=self._candidate.id,
+        )
+
+    def _message(self, answer: Answer, finish_reason: str, now: float, *, partial: bool) -> StoredMessage:
+        parts: tuple[Part, ...] = (*((TextPart(answer.text),) if answer.text else ()), *answer.tool_calls)
+        state = None
+        if answer.state_payload:
+            state = ReasoningState(self._candidate.provider.name, self._candidate.name, answer.state_payload)
+        return StoredMessage(
+            message_id=self._run.message_id,
+            conversation_id=self._run.conversation_id,
+            parent_id="",  # the store knows what it follows
+            message=Message("assistant", parts, answer.reasoning, state),
+            run_id=self._run.run_id,
+            created_at=now,
+            model=self._candidate.id,
+            finish_reason=finish_reason,
+            partial=partial,
+            usage=answer.usage if answer.usage != Usage() else None,
+        )
