@@ -61,6 +61,13 @@ class Worker(Generic[W]):
         self._queue.put(_Job(work, future))
         return await future
 
+    def refuse(self) -> None:
+        """Take no more work; what was asked before is still done."""
+        if not self._closed:
+            self._closed = True
+            for _ in self._threads:
+                self._queue.put(None)
+
     async def close(self) -> None:
         """Do what was asked before, refuse what comes after, and end the threads."""
         self.refuse()
