@@ -128,7 +128,7 @@ class TestStream:
             assert len(fake.connections) == 1
 
     async def test_may_come_with_an_odd_content_type(self, upstream: Upstream) -> None:
-        for content_type in ("", "text/plain", "application/octet-stream", "application/x-ndjson"):
+        for content_type in ("", "text/plain", "application/json", "application/octet-stream", "application/x-ndjson"):
             assert await deltas_of(upstream, Reply((ANSWER,), content_type=content_type)) == DELTAS
 
 
@@ -146,7 +146,7 @@ class TestAnswersThatAreNoStream:
         assert isinstance(failure, Failure)
         assert failure.reasoning_refused is sent
 
-    @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/json", "Application/JSON"])
+    @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/xml", "Text/HTML"])
     async def test_with_a_good_status_are_too(self, upstream: Upstream, content_type: str) -> None:
         failure = await failure_of(upstream, Reply((b"<html>",), content_type=content_type))
         assert (failure.reason, failure.status) == (ErrorReason.UPSTREAM_PROTOCOL_ERROR, 200)

@@ -25,10 +25,10 @@ LISTING_WITHIN_S = 10.0
 # A provider that said why it stopped owes us no more than usage and an end.
 SILENCE_AFTER_FINISH_S = 5.0
 
-# Types of a 2xx answer that is no stream: an error in disguise, a login page. Anything else is tried as one.
+# Types of a 2xx answer that is no stream: an error in disguise, a login page. Anything else is the decoder's to judge,
+# JSON too: some servers answer a request for a stream with the whole answer, or with an error, in one object.
 _NOT_STREAMS = frozenset(
     {
-        "application/json",
         "application/problem+json",
         "application/xhtml+xml",
         "application/xml",

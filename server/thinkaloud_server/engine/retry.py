@@ -34,6 +34,8 @@ BUDGET_SHARE = 0.1
 BUDGET_FLOOR = 10
 BUDGET_WINDOW_S = 60
 
+# A gateway that lost patience: behind it the request may still be worked on, and billed.
+_GATEWAY_TIMEOUTS = (504, 522, 524)
 _MAY_BE_SENT_AGAIN = frozenset(
     {ErrorReason.UPSTREAM_ERROR, ErrorReason.UPSTREAM_RATE_LIMITED, ErrorReason.UPSTREAM_TIMEOUT}
 )
@@ -153,6 +155,8 @@ def _may_be_sent_again(failure: Failure, empty_before: bool) -> bool:
         return not empty_before
     if failure.reason not in _MAY_BE_SENT_AGAIN:
         return False
+    if failure.status in _GATEWAY_TIMEOUTS:
+        return failure.unprocessed
     if failure.status in (408, 429) or failure.status >= 500:
         return True
     # A connection that was not made in time is safe to try again, but the caller has waited long enough for it.
