@@ -1,0 +1,144 @@
+"""`thinkaloud serve`: start, say so, run until a signal, drain, end.
+
+Only the ready line goes to standard output, for scripts that wait for it. Logging is set up before grpc is imported
+(see logs.py), so everything heavy is imported inside functions here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from thinkaloud_server.app import cli_config, logs
+from thinkaloud_server.app.cli_output import OK, USAGE, CommandError
+from thinkaloud_server.app.config import Config, split_address
+from thinkaloud_server.app.config_load import ConfigError, cautions
+from thinkaloud_server.core.errors import ChatError
+
+if TYPE_CHECKING:
+    from thinkaloud_server.app.discover import Discovery
+    from thinkaloud_server.app.wiring import Assembly
+
+logger = logging.getLogger(__name__)
+
+# After the runs have ended: for their watchers to read the last events.
+CLOSING_S = 5.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal. Returns the exit code; raises CommandError when it cannot start."""
+    config = cli_config.effective(arguments)
+    redact = logs.configure(config.log.level, config.log.format)
+    import uvloop
+
+    try:
+        uvloop.run(_serve(config, redact))
+    except ConfigError as error:
+        raise CommandError(f"the configuration is wrong\n{error}", USAGE) from None
+    except ChatError as error:
+        raise CommandError(error.message) from error
+    return OK
+
+
+async def _serve(config: Config, redact: logs.Redactor) -> None:
+    from thinkaloud_server.app.discover import discover
+    from thinkaloud_server.app.wiring import assemble
+
+    signals = _Signals()
+    async with AsyncExitStack() as stack:
+        found = await discover(config, os.environ)
+        assembly = await assemble(config, os.environ, found, stack)
+        redact.add(assembly.secrets)
+        orphans = await assembly.engine.open()
+        stack.push_async_callback(assembly.engine.close)
+        address = await _listen(config, assembly)
+        # What start-up made lives until the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        _welcome(config, assembly, found, address, orphans)
+        sys.stdout.write(f"ready grpc={address}\n")
+        sys.stdout.flush()
+        await signals.first.wait()
+        await _drain(config, assembly)
+
+
+async def _listen(config: Config, assembly: Assembly) -> str:
+    wanted = config.server.grpc_address
+    try:
+        port = await assembly.server.start(wanted)
+    except RuntimeError:
+        raise CommandError(f"cannot listen on {wanted}: the address is in use or not of this machine") from None
+    host = wanted.rpartition(":")[0]
+    return f"{host}:{port}"
+
+
+async def _drain(config: Config, assembly: Assembly) -> None:
+    """Load balancers are told first, then runs may end, then their watchers, then the rest is closed."""
+    logger.info("draining", extra={"live_runs": assembly.engine.status().live_runs})
+    assembly.server.drain()
+    await assembly.engine.drain(config.server.drain_grace_s)
+    await assembly.server.stop(CLOSING_S)
+    logger.info("stopped")
+
+
+class _Signals:
+    """SIGTERM and SIGINT: the first one drains, a second one ends the process where it stands."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._received, number)
+
+    def _received(self, number: signal.Signals) -> None:
+        if self.first.is_set():
+            # Nothing is lost: what was delivered is committed, and the next start settles what was live.
+            os._exit(128 + number)
+        self.first.set()
+
+
+def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str, orphans: int) -> None:
+    """What was found, where it listens, and a command to try: words for people, an event for machines."""
+    providers = {name: section.base_url for name, section in config.providers.items()}
+    providers.update({each.name: each.how for each in found.found})
+    for note in (*found.notes, *cautions(config)):
+        logger.warning("caution", extra={"caution": note})
+    attempt = 'thinkaloud chat "What is 17*23? think first"'
+    if split_address(address)[1] != 50051:
+        attempt = attempt.replace(" chat ", f" chat --address {address} ")
+    if not sys.stderr.isatty():
+        logger.info(
+            "serving",
+            extra={
+                "grpc": address,
+                "reflection": config.server.reflects,
+                "providers": providers,
+                "default_model": assembly.default_model,
+                "store": assembly.place,
+                "settled_runs": orphans,
+                "try": attempt,
+            },
+        )
+        return
+    from thinkaloud_server.app.version import server_version
+
+    named = ", ".join(f"{name} ({how})" for name, how in providers.items())
+    lines = [
+        f"thinkaloud {server_version()}",
+        f"  listens on  {address} (gRPC{', reflection on' if config.server.reflects else ''})",
+        f"  providers   {named + ', demo' if named else 'demo alone: no key and no local model server was found'}",
+        f"  model       {assembly.default_model}",
+        f"  keeps in    {assembly.place}",
+        f"  try         {attempt}",
+    ]
+    if orphans:
+        lines.insert(-1, f"  settled     {orphans} runs that an earlier process left")
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,174 @@
+"""Which class is used for what: configuration in, a server that can be started out. Nothing else picks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from thinkaloud_server.app import config_load
+from thinkaloud_server.app.clock import SystemClock, new_id
+from thinkaloud_server.app.config import DEMO, Config, ProviderSection
+from thinkaloud_server.app.config_load import ConfigError
+from thinkaloud_server.app.discover import Discovery, chat_models
+from thinkaloud_server.app.version import server_version
+from thinkaloud_server.core.errors import ChatError
+from thinkaloud_server.engine.demo import DemoProvider
+from thinkaloud_server.engine.engine import Engine, EngineLimits
+from thinkaloud_server.engine.http_provider import HttpProvider
+from thinkaloud_server.engine.models import Models
+from thinkaloud_server.engine.ports import Provider, Store
+from thinkaloud_server.engine.upstream import Timeouts, Upstream, default_timeouts
+from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.table import DIALECTS, vendor_for
+from thinkaloud_server.rpc.limits import Limits
+from thinkaloud_server.rpc.server import RpcServer
+from thinkaloud_server.stores.memory import MemoryStore
+from thinkaloud_server.stores.sqlite import SqliteStore
+
+DEFAULT_MODEL = f"{DEMO}/reasoner"
+# A vendor that was found by its key is asked for its models at most this long before the server starts without.
+LISTING_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A server, not started yet, and what it was made of."""
+
+    engine: Engine
+    server: RpcServer
+    default_model: str
+    secrets: tuple[str, ...]
+    place: str
+
+
+async def assemble(config: Config, environ: Mapping[str, str], found: Discovery, stack: AsyncExitStack) -> Assembly:
+    """Everything made and joined; what must be closed is on the stack.
+
+    Raises ConfigError, and ChatError(STORAGE_UNAVAILABLE) when the data cannot be opened.
+    """
+    clock = SystemClock()
+    upstream = Upstream(clock=clock)
+    stack.push_async_callback(upstream.close)
+    sections = {**config.providers, **{each.name: each.section for each in found.found}}
+    endpoints = {name: _endpoint(name, section, environ) for name, section in sections.items()}
+    providers: dict[str, Provider] = {
+        name: HttpProvider(
+            endpoint=endpoint,
+            dialect=DIALECTS[sections[name].dialect],
+            upstream=upstream,
+            timeouts=_timeouts(sections[name], endpoint, config.runs.run_s),
+        )
+        for name, endpoint in endpoints.items()
+    }
+    providers[DEMO] = DemoProvider()
+    default_model = await _default_model(config, found, providers)
+    # Of this process alone: what has another owner in its store is an orphan, also after a restart.
+    owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    store = await _store(config, owner, stack)
+    engine = Engine(
+        store=store,
+        memory=store if config.store.kind == "memory" else MemoryStore(),
+        models=Models(
+            providers=providers,
+            configured={name: section.models for name, section in sections.items()},
+            default_model=default_model,
+            store=store,
+            clock=clock,
+        ),
+        random=random.random,
+        clock=clock,
+        new_id=new_id,
+        owner=owner,
+        limits=EngineLimits(
+            runs_max=config.runs.runs_max,
+            run_s=config.runs.run_s,
+            events_kept_s=config.store.event_retention_h * 3600,
+            keys_kept_s=config.store.key_retention_h * 3600,
+        ),
+        merge=config.log.merge_deltas,
+    )
+    server = RpcServer(
+        engine=engine,
+        clock=clock,
+        new_id=new_id,
+        new_request_id=lambda: new_id("req"),
+        version=server_version(),
+        limits=_limits(config),
+        reflect=config.server.reflects,
+    )
+    keys = [endpoint.api_key for endpoint in endpoints.values()]
+    keys += [value for endpoint in endpoints.values() for _, value in endpoint.headers]
+    place = "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
+    return Assembly(engine, server, default_model, tuple(keys), place)
+
+
+async def _store(config: Config, owner: str, stack: AsyncExitStack) -> Store:
+    if config.store.kind == "memory":
+        store: Store = MemoryStore()
+    else:
+        store = await SqliteStore.open(
+            config.store.file(config_load.data_dir(config)),
+            durability=config.store.durability,
+            owner=owner,
+        )
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _endpoint(name: str, section: ProviderSection, environ: Mapping[str, str]) -> Endpoint:
+    return Endpoint(
+        provider=name,
+        base_url=section.base_url,
+        vendor=vendor_for(section.base_url, name),
+        api_key=config_load.api_key(name, section, environ).reveal(),
+        headers=tuple((header, value.reveal()) for header, value in section.headers.items()),
+        starts_in_reasoning=section.starts_in_reasoning,
+    )
+
+
+def _timeouts(section: ProviderSection, endpoint: Endpoint, run_s: float) -> Timeouts:
+    """The vendor's own, where the file says nothing; no answer outlives its run."""
+    given = section.timeouts.model_dump(exclude_none=True)
+    return replace(default_timeouts(endpoint.vendor), **{"total_s": run_s, **given})
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        text_chars=config.runs.text_chars_max,
+        request_bytes=config.server.request_bytes_max,
+        iterations=config.runs.iterations_max,
+        run_s=round(config.runs.run_s),
+        batch_requests=config.runs.batch_requests_max,
+        calls=config.server.calls_max,
+        heartbeat_s=config.server.heartbeat_s,
+        stall_timeout_s=config.server.stall_timeout_s,
+    )
+
+
+async def _default_model(config: Config, found: Discovery, providers: Mapping[str, Provider]) -> str:
+    """What was configured; else the first model of the first provider that has one: configured, found, built in."""
+    if config.default_model:
+        provider = config.default_model.partition("/")[0]
+        if provider not in providers:
+            raise ConfigError(f"default_model: there is no provider {provider!r}; there are: {', '.join(providers)}")
+        return config.default_model
+    known: dict[str, Sequence[str]] = {name: section.models for name, section in config.providers.items()}
+    known.update({each.name: each.models for each in found.found})
+    for name, models in known.items():
+        models = models or await _listed(providers[name])
+        if models:
+            return f"{name}/{chat_models(models)[0]}"
+    return DEFAULT_MODEL
+
+
+async def _listed(provider: Provider) -> list[str]:
+    try:
+        async with asyncio.timeout(LISTING_S):
+            return [model.name for model in await provider.models()]
+    except (ChatError, TimeoutError):
+        return []
