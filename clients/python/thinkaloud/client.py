@@ -1,0 +1,222 @@
+"""The async client: a thin layer over grpc.aio. What is decided is decided in the pure modules."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Literal, Self, Unpack
+
+from thinkaloud import calls
+from thinkaloud.calls import ModelList, Page
+from thinkaloud.connection import Connection, StreamRequest
+from thinkaloud.endpoint import endpoint
+from thinkaloud.errors import error_from_event
+from thinkaloud.events import Error, Reasoning, Token
+from thinkaloud.fold import Fold, Result
+from thinkaloud.request import ChatOptions, chat_request, watch_request
+from thinkaloud.resume import Cursor, Patience
+from thinkaloud.stream import Stream
+from thinkaloud.v1 import system_service_pb2
+from thinkaloud.v1.conversation_service_pb2 import Conversation
+from thinkaloud.v1.message_pb2 import Message
+from thinkaloud.v1.model_service_pb2 import Model
+from thinkaloud.v1.run_service_pb2 import Run
+
+MessageType = Literal["reasoning", "assistant"]
+OnChunk = Callable[[str, MessageType], Awaitable[None] | None]
+
+
+class Client:
+    """A thinkaloud server, from async code. Use it as a context manager, or `await close()` it.
+
+    `address` is `host:port`, or a URL (`https` means TLS); without it THINKALOUD_ADDRESS, then 127.0.0.1:50051.
+    `api_key` defaults to THINKALOUD_API_KEY. `start_timeout_s` and `resume_timeout_s` say how long a stream tries to
+    reach the server without progress, before and after `start`; `silence_timeout_s` how long it may say nothing,
+    heartbeats included; `call_timeout_s` bounds each unary call. Every method raises ThinkaloudError.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        api_key: str | None = None,
+        tls: bool | None = None,
+        root_certificates: bytes | None = None,
+        start_timeout_s: float = 10.0,
+        resume_timeout_s: float = 60.0,
+        silence_timeout_s: float = 45.0,
+        call_timeout_s: float = 30.0,
+    ) -> None:
+        self._connection = Connection(
+            endpoint(address, api_key=api_key, tls=tls, root_certificates=root_certificates), call_timeout_s
+        )
+        self._patience = Patience(start_s=start_timeout_s, resume_s=resume_timeout_s)
+        self._silence_s = silence_timeout_s
+        self.conversations = Conversations(self._connection)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Leave every open stream as its caller would (at most a second for all), then close the connection."""
+        await self._connection.close()
+
+    def stream(self, text: str = "", *, heartbeats: bool = False, **options: Unpack[ChatOptions]) -> Stream:
+        """Ask, and watch the typed events. Enter and iterate what it returns.
+
+        The last event is Complete or Error: a run that failed after `start` is not raised here. Leaving early stops the
+        run unless `detach` was given. Raises, on entering or at the first event, what went wrong before `start`;
+        later, only that the connection is lost (ConnectionLostError) or `timeout_s` has passed.
+        """
+        request = chat_request(text, options, fresh_key=uuid.uuid4().hex)
+        return self._stream(request, heartbeats, options.get("timeout_s"))
+
+    def watch(
+        self,
+        run_id: str,
+        after_sequence: int = 0,
+        *,
+        include_reasoning: bool = False,
+        reasoning_only_fallback: bool | None = None,
+        heartbeats: bool = False,
+    ) -> Stream:
+        """Watch a run that exists, live or ended, from any event on. Leaving never stops it.
+
+        Raises NotFoundError, and InvalidRequestError when `after_sequence` is beyond the log or was trimmed from it.
+        """
+        request = watch_request(run_id, after_sequence, include_reasoning, reasoning_only_fallback)
+        return self._stream(request, heartbeats, None)
+
+    async def chunks(
+        self, text: str = "", **options: Unpack[ChatOptions]
+    ) -> AsyncGenerator[tuple[MessageType, str], None]:
+        """Ask, and get the text alone: pairs of "reasoning" or "assistant" and a piece. Raises when the run fails."""
+        async with self.stream(text, **options) as stream:
+            async for event in stream:
+                match event:
+                    case Reasoning():
+                        yield "reasoning", event.token
+                    case Token():
+                        yield "assistant", event.token
+                    case Error():
+                        raise error_from_event(event)
+
+    async def chat(self, text: str = "", *, on_chunk: OnChunk | None = None, **options: Unpack[ChatOptions]) -> Result:
+        """Ask, and wait for the whole answer; `on_chunk(chunk, message_type)` is awaited for each piece meanwhile.
+
+        An exception of `on_chunk` stops the run and is raised here. Raises when the run fails; the error's `result`
+        then holds what had been said.
+        """
+        fold = Fold()
+        async with self.stream(text, **options) as stream:
+            async for event in stream:
+                fold.feed(event)
+                match event:
+                    case Reasoning() | Token() if on_chunk is not None:
+                        kind: MessageType = "reasoning" if isinstance(event, Reasoning) else "assistant"
+                        pending = on_chunk(event.token, kind)
+                        if inspect.isawaitable(pending):
+                            await pending
+                    case Error():
+                        raise error_from_event(event, fold.result())
+        return fold.result()
+
+    async def get_run(self, run_id: str, *, include_reasoning: bool = False) -> Run:
+        """The state of a run and, when it has ended, its result. Raises NotFoundError."""
+        return await self._connection.send(calls.get_run(run_id, include_reasoning))
+
+    async def runs(
+        self, *, conversation_id: str = "", state: str = "", page_size: int = 0, page_token: str = ""
+    ) -> Page[Run]:
+        """Runs, newest first."""
+        return await self._connection.send(calls.list_runs(conversation_id, state, page_size, page_token))
+
+    async def stop(self, run_id: str, *, include_reasoning: bool = False) -> Run:
+        """Stop a run and wait until it has ended; stopping an ended one changes nothing. Raises NotFoundError."""
+        return await self._connection.send(calls.stop_run(run_id, include_reasoning))
+
+    async def models(self, *, provider: str = "", search: str = "", min_context: int = 0) -> ModelList:
+        """The models that the server reaches, and notes on providers that did not answer."""
+        return await self._connection.send(calls.list_models(provider, search, min_context))
+
+    async def current_model(self) -> Model:
+        """The model that is used when a request names none."""
+        return await self._connection.send(calls.get_current_model())
+
+    async def switch_model(self, model_id: str) -> str:
+        """Use another model from now on; answers with its id. Raises NotFoundError with near names in `details`."""
+        return await self._connection.send(calls.switch_model(model_id))
+
+    async def health(self) -> system_service_pb2.GetHealthResponse:
+        """How the server is: `status` is healthy, degraded, at_capacity or unhealthy."""
+        return await self._connection.send(calls.get_health())
+
+    async def info(self) -> system_service_pb2.GetInfoResponse:
+        """What the server is: version, providers, store."""
+        return await self._connection.send(calls.get_info())
+
+    async def status(self) -> system_service_pb2.GetStatusResponse:
+        """What the server does just now."""
+        return await self._connection.send(calls.get_status())
+
+    async def capabilities(self) -> system_service_pb2.GetCapabilitiesResponse:
+        """What the server can do, and its limits."""
+        return await self._connection.send(calls.get_capabilities())
+
+    async def token_usage(self) -> system_service_pb2.GetTokenUsageResponse:
+        """Tokens used so far."""
+        return await self._connection.send(calls.get_token_usage())
+
+    def _stream(
+        self,
+        request: StreamRequest,
+        heartbeats: bool,
+        timeout_s: float | None,
+    ) -> Stream:
+        cursor = Cursor(request, patience=self._patience, heartbeats=heartbeats, timeout_s=timeout_s)
+        return Stream(self._connection, cursor, silence_s=self._silence_s)
+
+
+class Conversations:
+    """Stored conversations: `client.conversations`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(self, title: str = "", *, metadata: Mapping[str, str] | None = None) -> Conversation:
+        """Make an empty conversation."""
+        return await self._connection.send(calls.create_conversation(title, metadata))
+
+    async def get(self, conversation_id: str) -> Conversation:
+        """One conversation. Raises NotFoundError."""
+        return await self._connection.send(calls.get_conversation(conversation_id))
+
+    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[Conversation]:
+        """Conversations, last used first."""
+        return await self._connection.send(calls.list_conversations(page_size, page_token))
+
+    async def update(
+        self, conversation_id: str, *, title: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> Conversation:
+        """Change the title, or replace the metadata; what is left out stays. Raises NotFoundError."""
+        return await self._connection.send(calls.update_conversation(conversation_id, title, metadata))
+
+    async def delete(self, conversation_id: str) -> None:
+        """Delete a conversation with its messages and runs; a live run in it is stopped. Raises NotFoundError."""
+        await self._connection.send(calls.delete_conversation(conversation_id))
+
+    async def history(
+        self, conversation_id: str, *, include_reasoning: bool = False, page_size: int = 0, page_token: str = ""
+    ) -> Page[Message]:
+        """The messages of a conversation, oldest first. Raises NotFoundError."""
+        return await self._connection.send(calls.get_history(conversation_id, include_reasoning, page_size, page_token))

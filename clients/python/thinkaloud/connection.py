@@ -1,0 +1,136 @@
+"""The channel to one server, async and sync: opens streams, sends unary calls, makes grpc's exceptions ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import grpc
+import grpc.aio
+
+from thinkaloud.calls import CHAT, WATCH_RUN, Unary
+from thinkaloud.endpoint import Endpoint
+from thinkaloud.errors import ThinkaloudError, error_from_status
+from thinkaloud.v1 import chat_service_pb2, run_service_pb2
+
+Value = TypeVar("Value")
+StreamRequest = chat_service_pb2.ChatRequest | run_service_pb2.WatchRunRequest
+
+
+def error_from_call(failure: grpc.RpcError) -> ThinkaloudError:
+    """Our error for a failed call, sync or async: both of grpc's exceptions carry the same methods."""
+    call = cast("Any", failure)
+    # grpc.aio's Metadata has keys() but is no mapping: only its pairs are sure.
+    trailing = [(key, value) for key, value in call.trailing_metadata() or ()]
+    return error_from_status(call.code().name, call.details() or "", trailing)
+
+
+class Connection:
+    """The channel of one async client, made at its first use: grpc.aio binds it to the loop that runs."""
+
+    def __init__(self, endpoint: Endpoint, call_timeout_s: float) -> None:
+        self._endpoint = endpoint
+        self._call_timeout_s = call_timeout_s
+        self._channel: grpc.aio.Channel | None = None
+        self._closed = False
+        # How to leave each stream that is open.
+        self.open_streams: set[Callable[[], Awaitable[None]]] = set()
+
+    def open(self, request: StreamRequest, timeout_s: float | None) -> Any:
+        """Begin a streaming call; what it returns is iterated and cancelled."""
+        method = self._connected().unary_stream(**_streaming(request))
+        return method(request, timeout=timeout_s, metadata=self._endpoint.metadata)
+
+    async def send(self, unary: Unary[Value]) -> Value:
+        """The value of a unary call. Raises ThinkaloudError."""
+        method = self._connected().unary_unary(**_unary(unary))
+        try:
+            answer = await method(unary.request, timeout=self._call_timeout_s, metadata=self._endpoint.metadata)
+        except grpc.RpcError as failure:
+            raise error_from_call(failure) from failure
+        return unary.read(answer)
+
+    async def close(self) -> None:
+        """Leave every open stream, then close the channel."""
+        self._closed = True
+        await asyncio.gather(*(leave() for leave in tuple(self.open_streams)))
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    def _connected(self) -> grpc.aio.Channel:
+        if self._channel is None:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            target, options = self._endpoint.target, self._endpoint.options
+            if self._endpoint.tls:
+                credentials = grpc.ssl_channel_credentials(self._endpoint.root_certificates)
+                self._channel = grpc.aio.secure_channel(target, credentials, options=options)
+            else:
+                self._channel = grpc.aio.insecure_channel(target, options=options)
+        return self._channel
+
+
+class SyncConnection:
+    """The channel of one sync client."""
+
+    def __init__(self, endpoint: Endpoint, call_timeout_s: float) -> None:
+        self._endpoint = endpoint
+        self._call_timeout_s = call_timeout_s
+        self._channel: grpc.Channel | None = None
+        self._closed = False
+        self.open_streams: set[Callable[[], None]] = set()
+
+    def open(self, request: StreamRequest, timeout_s: float | None) -> Any:
+        """Begin a streaming call; what it returns is iterated and cancelled."""
+        method = self._connected().unary_stream(**_streaming(request))
+        return method(request, timeout=timeout_s, metadata=self._endpoint.metadata)
+
+    def send(self, unary: Unary[Value], *, timeout_s: float | None = None) -> Value:
+        """The value of a unary call. Raises ThinkaloudError."""
+        method = self._connected().unary_unary(**_unary(unary))
+        try:
+            answer = method(unary.request, timeout=timeout_s or self._call_timeout_s, metadata=self._endpoint.metadata)
+        except grpc.RpcError as failure:
+            raise error_from_call(failure) from failure
+        return unary.read(answer)
+
+    def close(self) -> None:
+        """Leave every open stream, then close the channel."""
+        self._closed = True
+        for leave in tuple(self.open_streams):
+            leave()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _connected(self) -> grpc.Channel:
+        if self._channel is None:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            target, options = self._endpoint.target, self._endpoint.options
+            if self._endpoint.tls:
+                credentials = grpc.ssl_channel_credentials(self._endpoint.root_certificates)
+                self._channel = grpc.secure_channel(target, credentials, options=options)
+            else:
+                self._channel = grpc.insecure_channel(target, options=options)
+        return self._channel
+
+
+def _streaming(request: StreamRequest) -> dict[str, Any]:
+    chatting = isinstance(request, chat_service_pb2.ChatRequest)
+    answer = chat_service_pb2.ChatResponse if chatting else run_service_pb2.WatchRunResponse
+    return {
+        "method": CHAT if chatting else WATCH_RUN,
+        "request_serializer": type(request).SerializeToString,
+        "response_deserializer": answer.FromString,
+    }
+
+
+def _unary(unary: Unary[Any]) -> dict[str, Any]:
+    return {
+        "method": unary.path,
+        "request_serializer": type(unary.request).SerializeToString,
+        "response_deserializer": unary.answer.FromString,
+    }
