@@ -1,0 +1,105 @@
+"""The whole server, from the real configuration: in this process, or as a process of its own that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thinkaloud_server.app.config import Config
+from thinkaloud_server.app.discover import Discovery
+from thinkaloud_server.app.wiring import assemble
+from thinkaloud_server.engine.engine import Engine
+
+LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A running server of this process."""
+
+    address: str
+    engine: Engine
+
+
+@asynccontextmanager
+async def whole_server(
+    data_dir: Path, providers: Mapping[str, Mapping[str, Any]] | None = None, **sections: Mapping[str, Any]
+) -> AsyncIterator[Whole]:
+    """Serves on a free port; `providers` and `sections` are as in the file."""
+    store = {"data_dir": data_dir, **sections.pop("store", {})}
+    config = Config.model_validate({"discover": False, "store": store, "providers": providers or {}, **sections})
+    async with AsyncExitStack() as stack:
+        assembly = await assemble(config, {}, Discovery(), stack)
+        await assembly.engine.open()
+        stack.push_async_callback(assembly.engine.close)
+        port = await assembly.server.start("127.0.0.1:0")
+        stack.push_async_callback(assembly.server.stop, 1.0)
+        yield Whole(f"127.0.0.1:{port}", assembly.engine)
+
+
+class ServerProcess:
+    """`thinkaloud serve` as a process. `start` it again after `kill`: same data, another port."""
+
+    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.address = ""
+        self._data_dir = data_dir
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
+            "THINKALOUD_LOG__LEVEL": "error",
+            **(environment or {}),
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        file = self._data_dir / "test.toml"
+        file.write_text("discover = false\n")
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", LAUNCH, "serve", "--config", str(file)),
+            *("--data-dir", str(self._data_dir), "--grpc-address", "127.0.0.1:0"),
+            stdout=asyncio.subprocess.PIPE,
+            env=self._environment,
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(30):
+            ready = (await self._process.stdout.readline()).decode().split()
+        assert ready, "the server ended before it was ready"
+        self.address = next(word.partition("=")[2] for word in ready if word.startswith("grpc="))
+
+    async def kill(self) -> None:
+        """`kill -9`, now."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    async def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.terminate()
+        async with asyncio.timeout(30):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def server_process(data_dir: Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[ServerProcess]:
+    process = ServerProcess(data_dir, environment)
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.stop()
