@@ -18,6 +18,7 @@ from thinkaloud_server.core.delta import (
     EndOfStream,
     Failure,
     Finish,
+    FinishReason,
     ReasoningDelta,
     RefusalDelta,
     StateDelta,
@@ -263,6 +264,14 @@ def test_a_call_is_done_only_when_the_provider_was(deltas: list[Delta], done: bo
     events, answer = run(deltas)
     assert [event.done for event in events if isinstance(event, ToolCallEvent)] == [False, True][: 1 + done]
     assert answer.tool_calls == ((ToolCall("c", "f", "{}"),) if done else ())
+
+
+@pytest.mark.parametrize(
+    ("reason", "arguments"), [("tool_calls", "{}"), ("stop", "{}"), ("length", ""), ("content_filter", "")]
+)
+def test_arguments_that_never_came_are_none_unless_the_answer_was_cut_off(reason: FinishReason, arguments: str) -> None:
+    _, answer = run([ToolCallDelta(0, "c", "f"), Finish(reason), EndOfStream()])
+    assert answer.tool_calls == (ToolCall("c", "f", arguments),)
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter", None])

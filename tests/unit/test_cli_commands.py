@@ -47,7 +47,7 @@ def test_help_documents_the_exit_codes(command: str, capsys: pytest.CaptureFixtu
     [
         [],
         ["talk"],
-        ["serve", "--http-address", "127.0.0.1:0"],
+        ["serve", "--https-address", "127.0.0.1:0"],
         ["serve", "--grpc", "127.0.0.1:0"],
         ["chat", "--effort", "huge", "x"],
         ["chat", "--show-reasoning", "--no-reasoning", "x"],

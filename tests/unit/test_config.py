@@ -377,3 +377,14 @@ def test_addresses_split_into_host_and_port(address: str, parts: tuple[str, int]
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.com", "localhost.example.com"])
 def test_other_hosts_count_as_public(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_an_http_address_is_taken_with_a_warning_that_nothing_listens_there() -> None:
+    config = load(None, {}, {"server": {"http_address": "127.0.0.1:8000"}})
+    assert any("nothing listens on 127.0.0.1:8000" in caution for caution in cautions(config))
+    assert not any("http_address" in caution for caution in cautions(load(None, {}, {})))
+
+
+def test_an_http_address_must_be_one() -> None:
+    with pytest.raises(ConfigError, match=r"server\.http_address"):
+        load(None, {}, {"server": {"http_address": "8000"}})

@@ -70,6 +70,14 @@ def test_every_order_of_fragments(deltas: list[ToolCallDelta], calls: list[tuple
         assert own[-1].arguments == arguments
 
 
+@pytest.mark.parametrize("arguments", ["", " ", '{"x"'], ids=["none", "blank", "some"])
+def test_a_call_that_was_cut_off_has_the_arguments_that_came_and_no_others(arguments: str) -> None:
+    calls = ToolCallAssembler()
+    calls.feed(D(0, "a", "f", arguments))
+    assert calls.end(cut_off=True)[-1] == ToolCallEvent("a", "f", "", done=True, arguments=arguments)
+    assert calls.closed == (ToolCall("a", "f", arguments),)
+
+
 def test_no_event_comes_before_id_and_name_are_known() -> None:
     calls = ToolCallAssembler()
     assert calls.feed(D(0, name="f", arguments="{")) == []

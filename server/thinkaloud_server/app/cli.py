@@ -138,6 +138,9 @@ def _config_flags(command: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="where to listen (default: 127.0.0.1:50051); port 0 takes a free one",
     )
+    command.add_argument(
+        "--http-address", metavar="HOST:PORT", help="taken, and answered with a warning: this version has no HTTP face"
+    )
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: 1; more need PostgreSQL)")
     command.add_argument(
         "--insecure", action="store_true", default=None, help="let everybody who reaches the server use it"

@@ -15,6 +15,7 @@ from thinkaloud_server.app.config_load import ConfigError, api_key, cautions, fi
 _FLAGS: Mapping[str, tuple[str, str]] = {
     "data_dir": ("store", "data_dir"),
     "grpc_address": ("server", "grpc_address"),
+    "http_address": ("server", "http_address"),
     "workers": ("server", "workers"),
     "insecure": ("server", "insecure"),
     "log_level": ("log", "level"),

@@ -97,9 +97,10 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
-    """[server]: where it listens and how long it waits for its callers."""
+    """[server]: where it listens and how long it waits for its callers. `http_address` awaits the HTTP face."""
 
     grpc_address: str = "127.0.0.1:50051"
+    http_address: str = ""
     reflection: bool | None = None
     insecure: bool = False
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -113,6 +114,13 @@ class ServerSection(Section):
     @classmethod
     def _address(cls, text: str) -> str:
         split_address(text)
+        return text
+
+    @field_validator("http_address")
+    @classmethod
+    def _http_address(cls, text: str) -> str:
+        if text:
+            split_address(text)
         return text
 
     @property
