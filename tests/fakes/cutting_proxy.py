@@ -3,7 +3,8 @@
     async with CuttingProxy("127.0.0.1:50051", [Cut(after_bytes=700), None]) as proxy:
         ...connect to proxy.address; the first connection dies 700 bytes into the answers, the second does not
 
-Cuts are taken in the order of the connections; when they are used up, connections live.
+Cuts are taken in the order of the connections; when they are used up, connections live. What goes to clients is also
+written into `tap`, where one is given.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class Cut:
 class CuttingProxy:
     """Use it as an async context manager; `address` is then where it listens."""
 
-    def __init__(self, target: str, cuts: Iterable[Cut | None] = ()) -> None:
+    def __init__(self, target: str, cuts: Iterable[Cut | None] = (), *, tap: bytearray | None = None) -> None:
         self.address = ""
+        self._tap = tap
         self.connections = 0
         self.cuts_made = 0
         self.refusing = False
@@ -100,8 +102,8 @@ class CuttingProxy:
         down = cut.after_bytes if cut is not None and cut.direction == "to_client" else None
         up = cut.after_bytes if cut is not None and cut.direction == "to_server" else None
         pumps = [
-            asyncio.ensure_future(self._pump(upstream_reader, writer, down)),
-            asyncio.ensure_future(self._pump(reader, upstream, up)),
+            asyncio.ensure_future(self._pump(upstream_reader, writer, down, self._tap)),
+            asyncio.ensure_future(self._pump(reader, upstream, up, None)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -116,12 +118,20 @@ class CuttingProxy:
             upstream.transport.abort()
             del self._links[task]
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int | None) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        left: int | None,
+        tap: bytearray | None,
+    ) -> None:
         """Carry bytes one way, until the end or the cut."""
         try:
             while data := await reader.read(65536):
                 await self._flowing.wait()
                 piece = data if left is None else data[:left]
+                if tap is not None:
+                    tap += piece
                 writer.write(piece)
                 await writer.drain()
                 if left is not None:

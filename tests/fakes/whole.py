@@ -32,11 +32,11 @@ class Whole:
 async def whole_server(
     data_dir: Path, providers: Mapping[str, Mapping[str, Any]] | None = None, **sections: Mapping[str, Any]
 ) -> AsyncIterator[Whole]:
-    """Serves on a free port; `providers` and `sections` are as in the file."""
+    """Serves on a free port; `providers` and `sections` are as in the file. Retries wait as short as they may."""
     store = {"data_dir": data_dir, **sections.pop("store", {})}
     config = Config.model_validate({"discover": False, "store": store, "providers": providers or {}, **sections})
     async with AsyncExitStack() as stack:
-        assembly = await assemble(config, {}, Discovery(), stack)
+        assembly = await assemble(config, {}, Discovery(), stack, chance=lambda: 0.0)
         await assembly.engine.open()
         stack.push_async_callback(assembly.engine.close)
         port = await assembly.server.start("127.0.0.1:0")

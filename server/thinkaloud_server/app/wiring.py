@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -46,8 +46,15 @@ class Assembly:
     place: str
 
 
-async def assemble(config: Config, environ: Mapping[str, str], found: Discovery, stack: AsyncExitStack) -> Assembly:
-    """Everything made and joined; what must be closed is on the stack.
+async def assemble(
+    config: Config,
+    environ: Mapping[str, str],
+    found: Discovery,
+    stack: AsyncExitStack,
+    *,
+    chance: Callable[[], float] = random.random,
+) -> Assembly:
+    """Everything made and joined; what must be closed is on the stack. `chance` spreads retries, from 0 to 1.
 
     Raises ConfigError, and ChatError(STORAGE_UNAVAILABLE) when the data cannot be opened.
     """
@@ -80,16 +87,11 @@ async def assemble(config: Config, environ: Mapping[str, str], found: Discovery,
             store=store,
             clock=clock,
         ),
-        random=random.random,
+        random=chance,
         clock=clock,
         new_id=new_id,
         owner=owner,
-        limits=EngineLimits(
-            runs_max=config.runs.runs_max,
-            run_s=config.runs.run_s,
-            events_kept_s=config.store.event_retention_h * 3600,
-            keys_kept_s=config.store.key_retention_h * 3600,
-        ),
+        limits=_engine_limits(config),
         merge=config.log.merge_deltas,
     )
     server = RpcServer(
@@ -101,8 +103,7 @@ async def assemble(config: Config, environ: Mapping[str, str], found: Discovery,
         limits=_limits(config),
         reflect=config.server.reflects,
     )
-    keys = [endpoint.api_key for endpoint in endpoints.values()]
-    keys += [value for endpoint in endpoints.values() for _, value in endpoint.headers]
+    keys = [word for each in endpoints.values() for word in (each.api_key, *(value for _, value in each.headers))]
     place = "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
     return Assembly(engine, server, default_model, tuple(keys), place)
 
@@ -135,6 +136,15 @@ def _timeouts(section: ProviderSection, endpoint: Endpoint, run_s: float) -> Tim
     """The vendor's own, where the file says nothing; no answer outlives its run."""
     given = section.timeouts.model_dump(exclude_none=True)
     return replace(default_timeouts(endpoint.vendor), **{"total_s": run_s, **given})
+
+
+def _engine_limits(config: Config) -> EngineLimits:
+    return EngineLimits(
+        runs_max=config.runs.runs_max,
+        run_s=config.runs.run_s,
+        events_kept_s=config.store.event_retention_h * 3600,
+        keys_kept_s=config.store.key_retention_h * 3600,
+    )
 
 
 def _limits(config: Config) -> Limits:

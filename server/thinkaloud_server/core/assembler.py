@@ -135,7 +135,7 @@ class Assembler:
         events = self._split(self._splitter.end())
         done = self._failure is None and (self._ended or self._finish is not None)
         if done and not self._closed_calls:
-            events += self._calls.end()
+            events += self._calls.end(cut_off=self._finish in ("length", "content_filter"))
             self._closed_calls = self._calls.closed
         return events
 

@@ -58,8 +58,11 @@ class ToolCallAssembler:
         self._give_event_id(call)
         return [ToolCallEvent(call.event_id, call.name, arguments_delta=_unsent(call))]
 
-    def end(self) -> list[Event]:
-        """The last event of each call, with its whole arguments: `{}` where the provider sent none."""
+    def end(self, *, cut_off: bool = False) -> list[Event]:
+        """The last event of each call, with its whole arguments: `{}` where the provider sent none.
+
+        Of an answer that was cut off nothing is made up: arguments that never came must not look like none.
+        """
         events: list[Event] = []
         closed: list[ToolCall] = []
         for call in self._calls:
@@ -67,7 +70,7 @@ class ToolCallAssembler:
                 continue
             self._give_event_id(call)
             whole = "".join(call.arguments)
-            if not whole.strip():
+            if not whole.strip() and not cut_off:
                 call.arguments.append("{}")
                 whole += "{}"
             closed.append(ToolCall(call.event_id, call.name, whole))

@@ -75,7 +75,7 @@ class DemoProvider:
                 continue
             if not trace.status:
                 trace.status = (step.status if isinstance(step, Failure) else 0) or 200
-                trace.first_byte_ms = silent_s * 1000  # of this there is no clock: pauses are all that it takes
+                trace.first_byte_ms = silent_s * 1000  # scripted, not measured: no clock is read here
             batch.append(step)
             if len(batch) == BATCH_DELTAS_MAX:
                 yield tuple(batch)

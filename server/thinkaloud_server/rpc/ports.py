@@ -1,0 +1,96 @@
+"""What the gRPC face needs of the engine: begin, watch, stop and look. `app` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from thinkaloud_server.core.event import Logged, Terminal
+from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.core.run import Page, Run, RunState
+from thinkaloud_server.core.turn import Turn
+from thinkaloud_server.engine.ports import Provider, Store
+
+
+class Watch(Protocol):
+    """A cursor into one run's log."""
+
+    @property
+    def ended(self) -> bool:
+        """The terminal event has been read."""
+
+    @property
+    def last_sequence(self) -> int:
+        """The last sequence that this cursor has passed."""
+
+    async def read(self, idle_s: float) -> Sequence[Logged]:
+        """The next committed events; () when `idle_s` passed with none, or after the end."""
+
+
+class Models(Protocol):
+    """The models that can be asked."""
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """By their configured names, in their order."""
+
+    async def list(
+        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0
+    ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
+        """The models, and notes on what could not be listed."""
+
+    async def current(self, tenant: str) -> str:
+        """The id of the model that is used when a request names none."""
+
+    async def switch(self, tenant: str, model_id: str) -> str:
+        """Use another model from now on. Raises ChatError(MODEL_NOT_FOUND)."""
+
+
+class EngineStatus(Protocol):
+    """A look at the engine."""
+
+    @property
+    def live_runs(self) -> int: ...
+    @property
+    def runs_max(self) -> int: ...
+    @property
+    def watchers(self) -> int: ...
+    @property
+    def runs_total(self) -> int: ...
+    @property
+    def runs_failed(self) -> int: ...
+    @property
+    def first_token_ms(self) -> float: ...
+    @property
+    def commit_ms(self) -> float: ...
+    @property
+    def draining(self) -> bool: ...
+
+
+class Engine(Protocol):
+    """Runs, as this face uses them."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    async def begin(self, tenant: str, turn: Turn) -> Run:
+        """A new run with its `start` committed, or the one that the same idempotency key made."""
+
+    def watch(self, tenant: str, run_id: str, after_sequence: int = 0) -> AbstractAsyncContextManager[Watch]:
+        """Raises ChatError on entering: NOT_FOUND, SEQUENCE_AHEAD, EVENTS_EXPIRED."""
+
+    async def get_run(self, tenant: str, run_id: str) -> tuple[Run, Terminal | None]: ...
+
+    async def stop(self, tenant: str, run_id: str) -> tuple[Run, Terminal]: ...
+
+    async def list_runs(
+        self, tenant: str, *, conversation_id: str, state: RunState | None, page_size: int, page_token: str
+    ) -> Page[Run]: ...
+
+    async def delete_conversation(self, tenant: str, conversation_id: str) -> None: ...
+
+    def status(self) -> EngineStatus: ...

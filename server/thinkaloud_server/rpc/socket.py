@@ -1,0 +1,202 @@
+"""The handlers of the table on a real socket: bytes in, bytes out, and what only a connection can do wrong.
+
+Messages are decoded here and not by grpc, which answers bad bytes with UNKNOWN and the name of a Python class. A
+stream is written by `await context.write`, so one event costs one task switch, whatever stands around the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any, NoReturn, TypeVar, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, no stubs
+
+from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.engine.ports import Clock
+from thinkaloud_server.rpc.call import Call, Metadata
+from thinkaloud_server.rpc.interceptors import Interceptor, around
+from thinkaloud_server.rpc.limits import Limits
+from thinkaloud_server.rpc.methods import Method
+from thinkaloud_server.rpc.status import CODES, trailers
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Asked = TypeVar("Asked", bound=Message)
+
+# What a client calls is its own text; a log or a metric must not be labelled with it.
+UNKNOWN_METHOD = "unknown"
+
+
+class SocketCall(Call):
+    """A call that came over HTTP/2."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, method: str, context: Context) -> None:
+        metadata = cast("Metadata", context.invocation_metadata() or ())
+        super().__init__(method=method, metadata=metadata, peer=context.peer())
+        self._context = context
+
+    def time_remaining(self) -> float | None:
+        return self._context.time_remaining()
+
+    async def send_initial_metadata(self, metadata: Metadata) -> None:
+        with _client_may_be_gone():
+            await self._context.send_initial_metadata(tuple(metadata))
+
+    async def abort(self, status: status_pb2.Status) -> NoReturn:
+        with _client_may_be_gone():
+            await self._context.abort(CODES[status.code], status.message, trailers(status))
+        raise AssertionError("abort returned")
+
+
+class StallGuard:
+    """Cuts a stream whose client takes nothing: cancels the task that has waited in one write for too long.
+
+    One timer per stream, moved on when it fires: arming one per event would cost more than the event.
+    """
+
+    __slots__ = ("_loop", "_task", "_timeout_s", "_timer", "stalled", "writing_since")
+
+    def __init__(self, timeout_s: float) -> None:
+        self.writing_since = 0.0
+        self.stalled = False
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._timeout_s = timeout_s
+        self._timer = self._loop.call_later(timeout_s, self._look)
+
+    def close(self) -> None:
+        """The stream ended by itself."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        waited = self._loop.time() - self.writing_since if self.writing_since else 0.0
+        if waited < self._timeout_s:
+            self._timer = self._loop.call_later(self._timeout_s - waited, self._look)
+        elif self._task is not None:
+            self.stalled = True
+            self._task.cancel()
+
+
+def bind(method: Method, interceptors: Sequence[Interceptor], limits: Limits, clock: Clock) -> Any:
+    """The grpc handler of one method."""
+    if method.stream is not None:
+        return grpc.unary_stream_rpc_method_handler(_streaming(method, interceptors, limits, clock))
+    return grpc.unary_unary_rpc_method_handler(_unary(method, interceptors, limits))
+
+
+class UnknownMethods(grpc.GenericRpcHandler):
+    """Answers whatever nothing else answers: UNIMPLEMENTED, with details and a request id like any refusal."""
+
+    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
+        self._interceptors = interceptors
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        # As a stream of requests it can be refused before it has sent one.
+        return grpc.stream_stream_rpc_method_handler(self._refuse)
+
+    async def _refuse(self, requests: object, context: Context) -> None:
+        async with around(SocketCall(UNKNOWN_METHOD, context), self._interceptors):
+            raise ChatError(ErrorReason.UNIMPLEMENTED, "the server does not know this method")
+
+
+def decode(kind: type[Asked], data: bytes, bytes_max: int) -> Asked:
+    """The request in these bytes. Raises ChatError: MALFORMED_REQUEST, MESSAGE_TOO_LARGE."""
+    if len(data) > bytes_max:
+        raise _too_large("request", len(data), bytes_max)
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        name = kind.DESCRIPTOR.full_name
+        raise ChatError(ErrorReason.MALFORMED_REQUEST, f"the bytes are not a {name}") from error
+
+
+def _encode(message: Message, bytes_max: int) -> bytes:
+    data = message.SerializeToString()
+    if len(data) > bytes_max:
+        raise _too_large("answer", len(data), bytes_max)
+    return data
+
+
+def _too_large(what: str, size: int, bytes_max: int) -> ChatError:
+    return ChatError(
+        ErrorReason.MESSAGE_TOO_LARGE,
+        f"the {what} has {size} bytes; at most {bytes_max} are carried",
+        details={"limit": bytes_max, "actual": size},
+    )
+
+
+def _unary(
+    method: Method, interceptors: Sequence[Interceptor], limits: Limits
+) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    answer = method.unary
+    assert answer is not None
+
+    async def handle(data: bytes, context: Context) -> bytes:
+        call = SocketCall(method.path, context)
+        async with around(call, interceptors):
+            request = decode(method.request, data, limits.request_bytes)
+            return _encode(await answer(request, call), limits.response_bytes)
+        raise AssertionError("a failed call did not abort")
+
+    return handle
+
+
+def _streaming(
+    method: Method, interceptors: Sequence[Interceptor], limits: Limits, clock: Clock
+) -> Callable[[bytes, Context], Awaitable[None]]:
+    answer = method.stream
+    assert answer is not None
+
+    async def handle(data: bytes, context: Context) -> None:
+        call = SocketCall(method.path, context)
+        async with around(call, interceptors):
+            messages = answer(decode(method.request, data, limits.request_bytes), call)
+            await _write(messages, call, context, limits, clock)
+
+    return handle
+
+
+async def _write(
+    messages: AsyncGenerator[Message, None], call: Call, context: Context, limits: Limits, clock: Clock
+) -> None:
+    """Write them all, each when the one before it went out."""
+    now = asyncio.get_running_loop().time
+    guard = StallGuard(limits.stall_timeout_s)
+    bytes_max = limits.response_bytes
+    try:
+        with _client_may_be_gone():
+            async with aclosing(messages):
+                async for message in messages:
+                    data = _encode(message, bytes_max)
+                    guard.writing_since = now()
+                    await context.write(data)
+                    guard.writing_since = 0.0
+                    if not call.events:
+                        call.first_event_at = clock.monotonic()
+                    call.events += 1
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if guard.stalled and task is not None and not task.uncancel():
+            raise ChatError(
+                ErrorReason.SLOW_CONSUMER,
+                f"nothing was read for {limits.stall_timeout_s:g} s: resume the run with WatchRun",
+            ) from None
+        raise
+    finally:
+        guard.close()
+
+
+@contextmanager
+def _client_may_be_gone() -> Iterator[None]:
+    """grpc reports a write to a client that left as an error of its own; it is the end of the call."""
+    try:
+        yield
+    except (grpc.aio.AbortError, grpc.aio.UsageError):
+        raise
+    except grpc.aio.BaseError as error:
+        raise asyncio.CancelledError("the client is gone") from error

@@ -1,0 +1,117 @@
+"""The recorded set: real `openai-chat` streams, the second opinion beside each, and why we differ from it where we do.
+
+The set is not part of this repository: TRANSCRIPTS_DIR, or ../shared/transcripts. Without it STREAMS is empty, and
+`needs_recorded` skips.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thinkaloud_server.core.delta import StreamDecoder
+from thinkaloud_server.core.errors import ErrorReason
+from thinkaloud_server.core.request import ModelRequest
+from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
+from thinkaloud_server.providers.table import vendor_for
+from thinkaloud_server.providers.vendors import Vendor
+
+RECORDED = Path(os.environ.get("TRANSCRIPTS_DIR") or Path(__file__).parents[2] / "shared" / "transcripts")
+
+# Streams that did not end well, with what we make of them.
+FAILED: dict[str, tuple[ErrorReason, str]] = {
+    # Cut by its server, which said why in a line `error: {…}` that is no event (openai_chat/last_words.py).
+    "gpustack/qwen3-reasoning-no-finish-no-openai": (ErrorReason.UPSTREAM_TRUNCATED, "failed to decode"),
+    # An error object in the chunk after the one that says "length".
+    "openrouter/minimax-m2-reasoning-mid-stream-error-truncated-reasoning-only-openai": (
+        ErrorReason.UPSTREAM_ERROR,
+        "Token limit reached",
+    ),
+}
+
+# Streams that never say why they stopped, and end well all the same.
+NO_FINISH = {
+    "snowflake/claude-sonnet-4-6-reasoning-no-finish-openai": "this vendor never does; its end mark is there",
+}
+
+# Streams whose text holds the reasoning between tags. `observed` shows what the wire said; what a tag splitter makes of
+# it is ours to decide: what stands in tags is reasoning, and the white space around them goes with them.
+INLINE_TAGS = {
+    "azure/deepseek-r1-inline-tags-openai": "think",
+    "bedrock/openai-gpt-oss-20b-1-0-inline-tags-openai": "reasoning",
+    "bedrock/openai-gpt-oss-20b-1-0-inline-tags-tool-call-openai": "reasoning",
+    "groq/deepseek-r1-distill-llama-70b-inline-tags-openai-2": "think",
+    "groq/qwen3-32b-inline-tags-openai": "think",
+    "vllm/qwen3-0-6b-inline-tags-tool-call-openai": "think",
+}
+
+# `observed` counts every finish reason of a stream; we take the first, which is when the provider first said it.
+# One stream contradicts itself: it calls a tool with "tool_calls", then sends "\n" with "stop".
+FINISH_CONTRADICTS = {"openrouter/gemini-2-5-flash-lite-reasoning-tool-call-openai": ("tool_calls", "stop")}
+
+# xAI leaves the reasoning out of `completion_tokens` (and into `total_tokens`); our output includes it, as the contract
+# says (message.proto, Usage).
+USAGE_WITHOUT_REASONING = ("xai/",)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    name: str
+    body: bytes
+    meta: dict[str, Any]
+
+    @property
+    def observed(self) -> dict[str, Any]:
+        observed: dict[str, Any] = self.meta["observed"]
+        return observed
+
+    def vendor(self) -> Vendor:
+        """As configured by the URL that it was recorded at; some recorders kept only a path."""
+        url = self.meta.get("url") or ""
+        return vendor_for(url if url.startswith("https://") else "", self.meta["provider"])
+
+    @property
+    def usage(self) -> tuple[int, int] | None:
+        """Input and output tokens as the contract counts them; None where the vendor tells none."""
+        observed = self.observed["usage"]
+        if observed is None:
+            return None
+        counted = (observed["prompt_tokens"], observed["completion_tokens"])
+        if not self.name.startswith(USAGE_WITHOUT_REASONING):
+            return counted
+        reasoning = observed["completion_tokens_details"]["reasoning_tokens"]
+        assert observed["total_tokens"] == sum(counted) + reasoning
+        return counted[0], counted[1] + reasoning
+
+    def decoder(self, vendor: Vendor) -> StreamDecoder:
+        endpoint = Endpoint("it", "http://provider.example/v1", vendor)
+        return OPENAI_CHAT.decoder(endpoint, ModelRequest(self.meta["model"], ()))
+
+
+def _recorded() -> list[Recorded]:
+    if not RECORDED.is_dir():
+        return []
+    found = []
+    for path in sorted(RECORDED.glob("[!_]*/*.meta.json")):
+        meta = json.loads(path.read_text())
+        if meta["dialect"] == "openai-chat":
+            name = f"{path.parent.name}/{path.name.removesuffix('.meta.json')}"
+            found.append(Recorded(name, path.with_name(path.name.replace(".meta.json", ".body")).read_bytes(), meta))
+    return found
+
+
+STREAMS = _recorded()
+needs_recorded = pytest.mark.skipif(not STREAMS, reason=f"the recorded set is not at {RECORDED}")
+each_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+
+
+def digest(text: str) -> str:
+    """As `observed` has it."""
+    return hashlib.sha256(text.encode()).hexdigest()
