@@ -16,13 +16,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import aiohttp
-import grpc
 import httpx
 import msgspec
 import uvloop
 from httpx_aiohttp import AiohttpTransport
+from wire import connect
 
-from thinkaloud.v1 import chat_service_pb2, chat_service_pb2_grpc
+from thinkaloud.v1 import chat_service_pb2
 
 ON_TIME_NS = 100_000_000
 
@@ -41,20 +41,19 @@ class Chunk(msgspec.Struct):
     choices: list[Choice]
 
 
-def over_grpc(address: str, connections: int) -> Stream:
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    stubs = [
-        chat_service_pb2_grpc.ChatServiceStub(grpc.aio.insecure_channel(address, options=options))
-        for _ in range(connections)
-    ]
+async def over_grpc(address: str, connections: int, stack: AsyncExitStack) -> Stream:
+    wires = [await connect(address) for _ in range(connections)]
+    for wire in wires:
+        stack.callback(wire.close)
     turn = 0
 
     async def stream(prompt: str) -> AsyncIterator[str]:
         nonlocal turn
         turn += 1
         request = chat_service_pb2.ChatRequest(text=prompt, model="bench/bench", store=STORED)
-        async for response in stubs[turn % connections].Chat(request):
-            event = response.event
+        path = "/thinkaloud.v1.ChatService/Chat"
+        async for message in wires[turn % connections].call(path, request.SerializeToString()):
+            event = chat_service_pb2.ChatResponse.FromString(message).event
             kind = event.WhichOneof("event")
             if kind == "token":
                 yield event.token.token
@@ -124,7 +123,7 @@ async def main(kind: str, address: str, streams: int, tokens: int, rate: float, 
         if kind == "direct":
             stream = await direct(address, stack)
         else:
-            stream = over_grpc(address, max(1, min(16, streams // 4)))
+            stream = await over_grpc(address, max(1, min(16, streams // 4)), stack)
         figures = await load(stream, streams, tokens, rate, rounds)
     sys.stdout.write(json.dumps(figures))
 

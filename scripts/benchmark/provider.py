@@ -8,6 +8,7 @@ receives it knows how late it is. Prints its port; ends when its standard input 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import json
 import sys
 import time
@@ -31,13 +32,46 @@ def chunk(payload: str) -> bytes:
 
 
 def token() -> bytes:
-    return chunk(FRAME % ('"content":"%d "' % time.monotonic_ns(), "null"))
+    return chunk(FRAME % (f'"content":"{time.monotonic_ns()} "', "null"))
 
 
 def ending(tokens: int) -> bytes:
     finish = chunk(FRAME % ("", '"stop"'))
     usage = chunk(f"data: {USAGE % tokens}\n\n")
     return finish + usage + chunk("data: [DONE]\n\n") + b"0\r\n\r\n"
+
+
+class Pacer:
+    """Writes every paced token of all connections from one timer: a timer each would cost more than its token."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, asyncio.Transport, int, float, asyncio.Future[None]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._count = 0
+
+    def add(self, transport: asyncio.Transport, tokens: int, gap_s: float, done: asyncio.Future[None]) -> None:
+        self._count += 1
+        heapq.heappush(self._due, (time.monotonic(), self._count, transport, tokens, gap_s, done))
+        self._tick()
+
+    def _tick(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            due, number, transport, tokens, gap_s, done = heapq.heappop(self._due)
+            if transport.is_closing() or not tokens:
+                if not done.done():
+                    done.set_result(None)
+                continue
+            transport.write(token())
+            heapq.heappush(self._due, (due + gap_s, number, transport, tokens - 1, gap_s, done))
+        if self._due:
+            self._timer = asyncio.get_running_loop().call_later(max(self._due[0][0] - now, 0.001), self._tick)
+
+
+PACER = Pacer()
 
 
 class Connection(asyncio.Protocol):
@@ -85,13 +119,9 @@ class Connection(asyncio.Protocol):
         self.transport.write(ending(tokens))
 
     async def paced(self, tokens: int, gap_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        for number in range(tokens):
-            late = loop.time() - begun - number * gap_s
-            if late < 0:
-                await asyncio.sleep(-late)
-            self.transport.write(token())
+        done = asyncio.get_running_loop().create_future()
+        PACER.add(self.transport, tokens, gap_s, done)
+        await done
 
     async def flood(self, tokens: int) -> None:
         parts: list[bytes] = []

@@ -14,6 +14,8 @@ from thinkaloud_server.core.delta import Delta, ReasoningDelta, TextDelta
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete, Error, Start
 from thinkaloud_server.core.request import ModelRequest
+from thinkaloud_server.core.run import Busy, Created, Existing, NewRun
+from thinkaloud_server.stores.memory import MemoryStore
 
 
 async def test_a_turn_is_start_reasoning_text_and_a_complete_with_everything() -> None:
@@ -111,7 +113,8 @@ async def test_leaving_with_detach_0_stops_at_once() -> None:
         assert seen[-1].event.finish_reason == "abandoned"
 
 
-async def test_a_run_with_detach_0_that_nobody_comes_to_watch_ends() -> None:
+async def test_a_run_that_nobody_comes_to_watch_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thinkaloud_server.engine.live.UNCLAIMED_S", 0.05)
     provider = ScriptedProvider(held(TextDelta("x")))
     async with engine_of(provider) as engine:
         await engine.begin(T, turn(detach_s=0))
@@ -165,13 +168,32 @@ async def test_a_passed_deadline_ends_the_run_with_what_there_is() -> None:
         assert (error.code, error.partial, provider.open) == ("DEADLINE_EXCEEDED", True, 0)
 
 
+class SlowStore(MemoryStore):
+    """Makes runs, and answers so only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = asyncio.Event()
+        self.answered = asyncio.Event()
+
+    async def create_run(self, tenant: str, new: NewRun) -> Created | Existing | Busy:
+        made = await super().create_run(tenant, new)
+        self.made.set()
+        await self.answered.wait()
+        return made
+
+
 async def test_a_caller_that_leaves_while_its_run_is_made_leaves_no_run_behind() -> None:
     provider = ScriptedProvider(held(TextDelta("x")))
-    async with engine_of(provider) as engine:
+    store = SlowStore()
+    async with engine_of(provider, store=store) as engine:
         beginning = asyncio.create_task(engine.begin(T, turn(detach_s=0)))
-        await asyncio.sleep(0)
+        await store.made.wait()
         beginning.cancel()
         with pytest.raises(asyncio.CancelledError):
             await beginning
-        await asyncio.wait_for(provider.closed.wait(), 5)
-        assert provider.open == 0
+        store.answered.set()
+        run = (await engine.list_runs(T, conversation_id="", state=None, page_size=1, page_token="")).items[0]
+        seen = await watch_all(engine, run.run_id)
+        assert isinstance(seen[-1].event, Complete)
+        assert (seen[-1].event.finish_reason, provider.open) == ("abandoned", 0)

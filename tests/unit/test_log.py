@@ -10,7 +10,7 @@ import pytest
 from fakes.clock import FakeClock
 from thinkaloud_server.core.event import EVENT_BYTES_MAX, Event, Reasoning, Token, Warning
 from thinkaloud_server.core.run import Append, AppendResult
-from thinkaloud_server.engine.log import PENDING_BYTES_MAX, Committer, RunWriter
+from thinkaloud_server.engine.log import HELD_BYTES_MAX, PENDING_BYTES_MAX, Committer, RunWriter
 
 
 class GatedStore:
@@ -184,3 +184,36 @@ async def test_the_committer_outlives_a_store_that_failed_once(committer: Commit
     store.gate.release()
     await waiter
     assert events_of(writer) == [Token("kept")]
+
+
+async def test_text_is_held_while_every_watcher_is_busy_and_goes_when_one_is_back(
+    committer: Committer, store: GatedStore
+) -> None:
+    writer = writer_of(committer)
+    writer.tail.watchers = 1
+    for text in ("a", "b", "c"):
+        writer.append(Token(text))
+    await asyncio.sleep(0)
+    assert store.batches == []
+    writer.tail.waiter()
+    await store.arrived.acquire()
+    assert store.batches[0][0].events == (Token("abc"),)
+
+
+async def test_a_watcher_that_stopped_holds_text_for_a_moment_only(committer: Committer, store: GatedStore) -> None:
+    writer = writer_of(committer)
+    writer.tail.watchers = 1
+    writer.append(Token("a"))
+    await asyncio.wait_for(store.arrived.acquire(), 5)
+    assert store.batches[0][0].events == (Token("a"),)
+
+
+async def test_much_text_or_any_other_event_is_not_held(committer: Committer, store: GatedStore) -> None:
+    one, two = writer_of(committer, "run_a"), writer_of(committer, "run_b")
+    one.tail.watchers = two.tail.watchers = 1
+    one.append(Token("x" * HELD_BYTES_MAX))
+    two.append(Token("a"))
+    two.append(Warning("ADJUSTED", "x"))
+    await store.arrived.acquire()
+    assert {each.run_id for each in store.batches[0]} == {"run_a", "run_b"}
+    assert store.batches[0][1].events == (Token("a"), Warning("ADJUSTED", "x"))

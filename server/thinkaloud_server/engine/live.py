@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 Ending = Literal["stopped", "abandoned", "deadline", "interrupted", "lost"]
 
-# A run with detach 0 that nobody came to watch at all (its caller left while it was being stored) ends this soon.
-UNCLAIMED_S = 0.25
+# A run that nobody came to watch at all ends after its detach, but not sooner than this: a busy server may need a
+# moment to bring a caller from its begun run to its first event.
+UNCLAIMED_S = 10.0
 
 
 class LiveRun:
@@ -69,6 +70,11 @@ class LiveRun:
         if self.run.detach_s == 0:
             self._on_unwatched(self)
         elif self.run.detach_s > 0:
+            self._arm(self.run.detach_s)
+
+    def unclaimed(self) -> None:
+        """The caller left while its run was being made."""
+        if not self.watchers and self.run.detach_s >= 0:
             self._arm(self.run.detach_s)
 
     def rearm(self, seconds: float) -> None:

@@ -5,6 +5,10 @@ takes whatever has gathered in all writers, hands it to the store as one batch, 
 the store says "committed". While that commit is in flight the next batch gathers: no timer, no added delay on an
 idle server, larger groups on a busy one. Neighbouring token (or reasoning) events of one part that wait together
 become one event of at most EVENT_BYTES_MAX, so a saturated server pays less per token.
+
+Delivery costs more than anything else, so it has a say as well: while every watcher of a run is still writing what was
+committed before, the run's next text gathers, until the first of them is back or HELD_S have passed. A watcher that
+keeps up adds nothing by this, and one that stopped can slow nothing but the size of events.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 # A run that has this much waiting stops reading its provider until the store has caught up.
 PENDING_BYTES_MAX = 256 * 1024
+# A run whose watchers are all busy is committed after this time, or with this much text, all the same.
+HELD_S = 0.025
+HELD_BYTES_MAX = 64 * 1024
 
 
 class RunWriter:
@@ -37,6 +44,7 @@ class RunWriter:
         "_closing",
         "_committer",
         "_flushed",
+        "_held",
         "_open",
         "_open_bytes",
         "_pending",
@@ -58,21 +66,27 @@ class RunWriter:
         self._open_bytes = 0
         self._closing: Closing | None = None
         self._flushed: asyncio.Event | None = None
+        self._held: asyncio.TimerHandle | None = None
         self.epoch = epoch
         self.pending_bytes = 0
         self.tail = RunTail(last_sequence)
+        self.tail.on_caught_up = self._release
         self.ended = asyncio.Event()
         self.on_lost: Callable[[AppendResult], None] | None = None
 
     def append(self, event: Event) -> None:
         """Add the next event; it is seen once it is committed."""
-        if isinstance(event, Token | Reasoning):
-            self._append_text(event)
-        else:
+        if not isinstance(event, Token | Reasoning):
             self._shut()
             self._pending.append(event)
             self.pending_bytes += event_bytes(event)
-        self._committer.mark(self)
+            self._committer.mark(self)
+            return
+        self._append_text(event)
+        if self.tail.caught_up or self.pending_bytes >= HELD_BYTES_MAX or not self._committer.merge:
+            self._committer.mark(self)
+        elif self._held is None:
+            self._held = asyncio.get_running_loop().call_later(HELD_S, self._release)
 
     def close(self, closing: Closing) -> None:
         """Add the terminal event; nothing may be appended after it."""
@@ -88,6 +102,9 @@ class RunWriter:
     def take(self) -> Append:
         """Everything that waits, as one entry of a batch; the committer answers with `settle`."""
         self._shut()
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
         events, self._pending = tuple(self._pending), []
         self.pending_bytes = 0
         return Append(self._tenant, self._run_id, self.epoch, self.tail.last_sequence + 1, events, self._closing)
@@ -107,6 +124,13 @@ class RunWriter:
             self._flushed.set()
             self._flushed = None
 
+    def _release(self) -> None:
+        """Somebody has caught up, or the time is over: what was held goes to the committer."""
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+            self._committer.mark(self)
+
     def _append_text(self, event: Token | Reasoning) -> None:
         text = event.token
         size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
@@ -117,12 +141,7 @@ class RunWriter:
             return
         self.pending_bytes += size
         if self._committer.merge and self._pending and self._open_bytes + size <= EVENT_BYTES_MAX:
-            last = self._pending[-1]
-            if (
-                type(last) is type(event)
-                and last.index == event.index  # type: ignore[union-attr]  # same type as event
-                and (isinstance(event, Token) or last.kind == event.kind)  # type: ignore[union-attr]  # likewise
-            ):
+            if _same_part(self._pending[-1], event):
                 self._open.append(text)
                 self._open_bytes += size
                 return
@@ -140,6 +159,13 @@ class RunWriter:
         if self._open:
             self._open = []
         self._open_bytes = 0
+
+
+def _same_part(last: Event, event: Token | Reasoning) -> bool:
+    """Whether the later one merely goes on with what the earlier one said."""
+    if isinstance(event, Token):
+        return isinstance(last, Token) and last.index == event.index
+    return isinstance(last, Reasoning) and last.index == event.index and last.kind == event.kind
 
 
 class Committer:

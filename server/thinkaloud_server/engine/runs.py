@@ -96,13 +96,22 @@ class Runs:
         candidates = [await self._models.check(each) for each in (model, *turn.fallback_models)]
         while True:
             new = new_run(tenant, turn, candidates[0], self._new_id, owner=self._owner, now=self._clock.time())
-            # The caller may leave while its run is being stored: the run is made all the same, and then nobody
-            # watches it.
             creating = self._own(self._create(store, new, turn, candidates, arrived), f"create-{new.run.run_id}")
-            made = await asyncio.shield(creating)
+            try:
+                made = await asyncio.shield(creating)
+            except asyncio.CancelledError:
+                creating.add_done_callback(self._unclaimed)
+                raise
             if isinstance(made, Run):
                 return made
             await self._make_way(tenant, turn, made.run)
+
+    def _unclaimed(self, creating: asyncio.Task[Any]) -> None:
+        """The caller left while its run was being stored; it was made all the same."""
+        made = None if creating.cancelled() or creating.exception() else creating.result()
+        live = self.live.get((made.tenant, made.run_id)) if isinstance(made, Run) else None
+        if live is not None:
+            live.unclaimed()
 
     async def drain(self, grace_s: float) -> None:
         """Wait so long for live runs to end, then end the rest as interrupted."""

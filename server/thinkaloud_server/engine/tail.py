@@ -7,7 +7,7 @@ What lies here is always committed: nothing enters but what the store acknowledg
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.core.event import Event, Logged, Reasoning, Token
@@ -22,11 +22,13 @@ _EVENT_BYTES = 200
 class RunTail:
     """The end of one run's log. `failure` is set when the log broke: there will be no more events."""
 
-    __slots__ = ("_bytes", "_events", "_first", "_waiters", "failure", "last_sequence")
+    __slots__ = ("_bytes", "_events", "_first", "_waiters", "failure", "last_sequence", "on_caught_up", "watchers")
 
     def __init__(self, last_sequence: int) -> None:
         self.last_sequence = last_sequence
         self.failure: ChatError | None = None
+        self.watchers = 0
+        self.on_caught_up: Callable[[], None] | None = None
         self._first = last_sequence + 1
         self._events: list[Logged] = []
         self._bytes = 0
@@ -65,10 +67,17 @@ class RunTail:
                     return page[:count]
         return page
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether somebody has read everything and waits, or nobody reads at all."""
+        return bool(self._waiters) or not self.watchers
+
     def waiter(self) -> asyncio.Future[None]:
         """A future that is done when there is something new."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(future)
+        if self.on_caught_up is not None:
+            self.on_caught_up()
         return future
 
     def forget(self, waiter: asyncio.Future[None]) -> None:

@@ -56,6 +56,8 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
         self._marked_at = 0.0
+        if tail is not None:
+            tail.watchers += 1
 
     async def read(self, idle_s: float) -> Sequence[Logged]:
         """The next committed events in order; () when `idle_s` passed with none, or after the terminal event.
@@ -79,8 +81,10 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._tail is not None and self._waiter is not None:
-            self._tail.forget(self._waiter)
+        if self._tail is not None:
+            self._tail.watchers -= 1
+            if self._waiter is not None:
+                self._tail.forget(self._waiter)
 
     async def _page(self) -> Sequence[Logged]:
         tail = self._tail
