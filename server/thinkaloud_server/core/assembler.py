@@ -35,6 +35,8 @@ from thinkaloud_server.core.think import Piece, ThinkMode, ThinkSplitter
 from thinkaloud_server.core.toolcall import ToolCallAssembler
 from thinkaloud_server.core.usage import Usage
 
+_SMALL_PIECES_MAX = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -70,6 +72,27 @@ class Answer:
         return finished_well and not (self.text or self.refusal or self.tool_calls or self.reasoning_used)
 
 
+class _Gathered:
+    """Text that comes in many small pieces: kept in fewer, larger ones, since each string has a head of 49 bytes."""
+
+    __slots__ = ("_large", "_small", "last")
+
+    def __init__(self) -> None:
+        self.last = ""
+        self._large: list[str] = []
+        self._small: list[str] = []
+
+    def add(self, piece: str) -> None:
+        self.last = piece
+        self._small.append(piece)
+        if len(self._small) == _SMALL_PIECES_MAX:
+            self._large.append("".join(self._small))
+            self._small.clear()
+
+    def joined(self) -> str:
+        return "".join(self._large) + "".join(self._small)
+
+
 class Assembler:
     """Feed it the deltas of one model request; then call `end` and read `answer`.
 
@@ -81,8 +104,8 @@ class Assembler:
     def __init__(self, *, think_tags: ThinkMode = "auto") -> None:
         self._splitter = ThinkSplitter(think_tags)
         self._calls = ToolCallAssembler()
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = _Gathered()
+        self._reasoning = _Gathered()
         self._refusal: list[str] = []
         # The part that is being written: what it is, the provider's number of it, and ours.
         self._said = ""
@@ -147,8 +170,8 @@ class Assembler:
             # Gemini and others say "stop" when it is the caller's turn.
             finish = "tool_calls"
         return Answer(
-            text="".join(self._text),
-            reasoning="".join(self._reasoning),
+            text=self._text.joined(),
+            reasoning=self._reasoning.joined(),
             tool_calls=self._closed_calls,
             usage=self._usage,
             finish=finish,
@@ -170,7 +193,7 @@ class Assembler:
             return self._split(self._splitter.feed(text), part)
         if self._said != "text" or self._provider_part != part:
             self._begin("text", part)
-        self._text.append(text)
+        self._text.add(text)
         return [Token(text, self._index)]
 
     def _feed_reasoning(self, delta: ReasoningDelta) -> list[Event]:
@@ -187,7 +210,7 @@ class Assembler:
             self._begin(kind, part)
             if kind == "summary":
                 text = self._paragraph(text, part)
-        self._reasoning.append(text)
+        self._reasoning.add(text)
         events.append(Reasoning(text, kind, self._index))
         return events
 
@@ -198,7 +221,7 @@ class Assembler:
         if self._said != "refusal":
             self._begin("refusal", 0)
         self._refusal.append(delta.text)
-        self._text.append(delta.text)
+        self._text.add(delta.text)
         events.append(Token(delta.text, self._index))
         return events
 
@@ -213,10 +236,10 @@ class Assembler:
             if self._said != said or self._provider_part != part:
                 self._begin(said, part)
             if kind == "text":
-                self._text.append(text)
+                self._text.add(text)
                 events.append(Token(text, self._index))
             else:
-                self._reasoning.append(text)
+                self._reasoning.add(text)
                 events.append(Reasoning(text, "raw", self._index))
         return events
 
@@ -229,4 +252,4 @@ class Assembler:
         """The first text of a part of a summary, set apart from the part before it."""
         other = self._summary_part not in (None, part)
         self._summary_part = part
-        return f"\n\n{text}" if other and not self._reasoning[-1].endswith("\n") else text
+        return f"\n\n{text}" if other and not self._reasoning.last.endswith("\n") else text

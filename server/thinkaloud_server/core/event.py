@@ -120,7 +120,6 @@ class Error:
     code: str
     message: str
     request_id: str
-    retryable: bool
     partial: bool
     details: Mapping[str, Any] = field(default_factory=dict)
 

@@ -140,11 +140,11 @@ class RunWriter:
                 self._append_text(replace(event, token=text[start : start + EVENT_BYTES_MAX // 4]))
             return
         self.pending_bytes += size
-        if self._committer.merge and self._pending and self._open_bytes + size <= EVENT_BYTES_MAX:
-            if _same_part(self._pending[-1], event):
-                self._open.append(text)
-                self._open_bytes += size
-                return
+        fits = self._committer.merge and self._open_bytes + size <= EVENT_BYTES_MAX
+        if fits and self._pending and _same_part(self._pending[-1], event):
+            self._open.append(text)
+            self._open_bytes += size
+            return
         self._shut()
         self._pending.append(event)
         self._open.append(text)

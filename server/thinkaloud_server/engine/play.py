@@ -102,7 +102,7 @@ class Play:
         """The run failed: what was said until now is kept, flagged."""
         answer = self._flush()
         partial = bool(answer.text or answer.reasoning)
-        error = Error(reason, message, self._run.request_id, reason not in _FINAL, partial, details or {})
+        error = Error(reason, message, self._run.request_id, partial, details or {})
         return self._close(error, answer, "", partial=True)
 
     async def _ask(self, candidate: Candidate, *, fallbacks_left: int) -> tuple[Failure | None, bool]:

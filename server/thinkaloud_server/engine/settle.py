@@ -36,7 +36,7 @@ async def settle_orphan(store: Store, run: Run, now: float, reason: ErrorReason 
             elif isinstance(event, Reasoning):
                 reasoning.append(event.token)
     partial = bool(text or reasoning)
-    error = Error(reason, _MESSAGES[reason], run.request_id, True, partial)
+    error = Error(reason, _MESSAGES[reason], run.request_id, partial)
     message = None
     if run.conversation_id and partial:
         parts = (TextPart("".join(text)),) if text else ()
