@@ -1,6 +1,6 @@
 """The HTTP client towards providers. Only this file knows httpx, httpx-aiohttp and aiohttp.
 
-Theory of operation. httpx builds and sends the request; its aiohttp transport uses a session of ours. Two things
+Theory of operation. httpx builds the request; its aiohttp transport sends it by a session of ours. Two things
 are taken from below it. The answer's bytes are read from aiohttp's response itself (the `TraceConfig` hands it
 out), because that costs one await a read instead of three nested generators, and because leaving must close the
 socket and not give it back to the pool. And failures are classified by the exception beneath, because the
@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,6 +62,9 @@ def default_timeouts(vendor: Vendor) -> Timeouts:
     return Timeouts(silence_s=60.0) if vendor.pings else Timeouts()
 
 
+DEFAULT_HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "thinkaloud"))
+
+
 class UpstreamFault(Exception):
     """The way to the provider failed."""
 
@@ -79,15 +82,6 @@ class Upstream:
         self._keepalive_s = keepalive_s
         # The transport makes the TLS settings (httpx's own: certifi, SSL_CERT_FILE) that our session then uses.
         self._transport = AiohttpTransport(client=self._session)
-        # httpx would keep cookies beside aiohttp's jar and send one caller's to the next.
-        no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx.AsyncClient(
-            transport=self._transport,
-            cookies=no_cookies,
-            headers={"accept-encoding": "identity", "user-agent": "thinkaloud"},
-            follow_redirects=False,
-            trust_env=False,
-        )
 
     @asynccontextmanager
     async def send(
@@ -105,14 +99,16 @@ class Upstream:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def _open(self, request: HttpRequest, timeouts: Timeouts, request_id: str, trace: AttemptTrace) -> Answer:
         exchange = _Exchange(self._clock, trace, has_body=bool(request.body))
         token = _exchange.set(exchange)
         try:
             async with asyncio.timeout(min(timeouts.first_byte_s, timeouts.total_s)):
-                await self._client.send(self._build(request, timeouts, request_id), stream=True)
+                # Not through httpx's client, whose redirects, cookies and authentication we do not want: they cost as
+                # much as the rest of a request.
+                await self._transport.handle_async_request(_built(request, timeouts, request_id))
         except TimeoutError:
             raise UpstreamFault(_silent(timeouts.first_byte_s, "no answer")) from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
@@ -124,20 +120,6 @@ class Upstream:
             _exchange.reset(token)
         assert exchange.response is not None
         return Answer(exchange.response, timeouts, loop=asyncio.get_running_loop())
-
-    def _build(self, request: HttpRequest, timeouts: Timeouts, request_id: str) -> httpx.Request:
-        # aiohttp takes `pool` for all of name lookup, connection and TLS, and `connect` for the socket alone.
-        timeout = httpx.Timeout(None, connect=timeouts.connect_s, pool=timeouts.connect_s)
-        headers = [*request.headers]
-        if request_id:
-            headers.append(("x-request-id", request_id))
-        content: bytes | AsyncIterator[bytes] | None = request.body or None
-        if len(request.body) > UPLOAD_BYTES:
-            headers.append(("content-length", str(len(request.body))))
-            content = _pieces(request.body)
-        return self._client.build_request(
-            request.method, request.url, headers=headers, content=content, timeout=timeout
-        )
 
     def _session(self) -> aiohttp.ClientSession:
         """Called by the transport for the first request, in the event loop."""
@@ -152,6 +134,28 @@ class Upstream:
             read_bufsize=READ_BYTES,
             trace_configs=[_tracing()],
         )
+
+
+def _built(request: HttpRequest, timeouts: Timeouts, request_id: str) -> httpx.Request:
+    given = {name.lower() for name, _ in request.headers}
+    headers = [*request.headers, *(header for header in DEFAULT_HEADERS if header[0] not in given)]
+    if request_id:
+        headers.append(("x-request-id", request_id))
+    content: bytes | AsyncIterator[bytes] | None = request.body or None
+    if len(request.body) > UPLOAD_BYTES:
+        headers.append(("content-length", str(len(request.body))))
+        content = _pieces(request.body)
+    # aiohttp takes `pool` for all of name lookup, connection and TLS, and `connect` for the socket alone.
+    timeout = {"connect": timeouts.connect_s, "pool": timeouts.connect_s}
+    return httpx.Request(
+        request.method, _url(request.url), headers=headers, content=content, extensions={"timeout": timeout}
+    )
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    """A provider has few URLs, and parsing one costs more than sending a token."""
+    return httpx.URL(text)
 
 
 class Answer:
