@@ -321,9 +321,10 @@ def test_json_names_are_the_protos_own(message: Descriptor) -> None:
 
 def _face(name: str) -> object:
     errors = importlib.import_module("thinkaloud.v1.errors_pb2")
+    face = importlib.import_module("thinkaloud.v1.error_face_pb2").face
     value = errors.ErrorReason.DESCRIPTOR.values_by_name[name]
-    assert value.GetOptions().HasExtension(errors.face), f"{name} has no face"
-    return value.GetOptions().Extensions[errors.face]
+    assert value.GetOptions().HasExtension(face), f"{name} has no face"
+    return value.GetOptions().Extensions[face]
 
 
 def test_every_reason_has_a_face() -> None:

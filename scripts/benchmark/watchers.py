@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import grpc
@@ -32,7 +33,7 @@ async def main(address: str, count: int) -> None:
             call = stub.WatchRun(run_service_pb2.WatchRunRequest(run_id=run_id))
             await call.read()
             opened.release()
-        async for _ in call:
+        while await call.read() is not grpc.aio.EOF:
             pass
 
     tasks = [
@@ -45,10 +46,8 @@ async def main(address: str, count: int) -> None:
     sys.stdout.write(f"{count}\n")
     sys.stdout.flush()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    run.cancel()
+    # Closing ten thousand calls one by one tells nothing: the server sees their connections end.
+    os._exit(0)
 
 
 uvloop.run(main(sys.argv[1], int(sys.argv[2])))

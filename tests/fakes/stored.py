@@ -107,7 +107,7 @@ def a_complete(run: Run, text: str = "because") -> Complete:
 
 
 def an_error(run: Run) -> Error:
-    return Error("UPSTREAM_TRUNCATED", "cut", run.request_id, True, True, {"bytes": 3})
+    return Error("UPSTREAM_TRUNCATED", "cut", run.request_id, True, {"bytes": 3})
 
 
 def an_append(run: Run, *events: Event, first: int = 2, closing: Closing | None = None) -> Append:

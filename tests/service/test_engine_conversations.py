@@ -72,10 +72,21 @@ async def test_a_turn_that_is_not_stored_leaves_nothing_and_still_reads_the_conv
         assert isinstance(complete, Complete)
         assert isinstance(seen[0].event, Start)
         assert (seen[0].event.resumable, complete.message_id) == (False, "")
+        assert seen[0].event.conversation_id == complete.conversation_id == first.conversation_id
         assert [message.text for message in provider.requests[1].messages] == ["hi", "kept", "aside"]
         history = await engine.store.history(T, first.conversation_id, page_size=10, page_token="")
         assert len(history.items) == 2
         assert len((await engine.list_runs(T, conversation_id="", state=None, page_size=9, page_token="")).items) == 1
+
+
+async def test_a_turn_that_is_not_stored_begins_nothing_for_a_conversation_that_is_not_there() -> None:
+    async with engine_of(ScriptedProvider(always(*answer("never")))) as engine:
+        aside = turn(conversation_id="conv_" + "f" * 32, store=False, idempotency_key="k", request_hash="h")
+        for _ in range(2):  # and no run is left behind for the key to find
+            with pytest.raises(ChatError) as caught:
+                await engine.begin(T, aside)
+            assert caught.value.reason is ErrorReason.NOT_FOUND
+        assert engine.status().live_runs == 0
 
 
 async def test_callers_that_keep_their_own_history_make_no_conversation() -> None:

@@ -18,7 +18,7 @@ from thinkaloud_server.core.event import Error, Event, Progress, Reasoning, Toke
 from thinkaloud_server.rpc.limits import Limits
 
 QUICK = Limits(heartbeat_s=0.05)
-FAILED = Error("UPSTREAM_TRUNCATED", "cut off", "req-of-the-run", True, True, {"near": ["a"]})
+FAILED = Error("UPSTREAM_TRUNCATED", "cut off", "req-of-the-run", True, {"near": ["a"]})
 
 
 def ask(text: str = "hi", **fields: Any) -> pb.ChatRequest:

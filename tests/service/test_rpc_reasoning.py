@@ -159,7 +159,7 @@ async def test_a_failed_run_that_thought_tells_nothing_of_it(served: Served, nam
         Progress(1, 5),
         *thinking(CANARY)[:1],
         ToolCallEvent("c", "t", "{}"),
-        Error("UPSTREAM_TRUNCATED", "cut off", "r", True, True),
+        Error("UPSTREAM_TRUNCATED", "cut off", "r", True),
     )
     served.engine.script = script
     run = served.engine.add(script)

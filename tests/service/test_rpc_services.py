@@ -66,7 +66,7 @@ async def test_a_watch_that_cannot_be_is_refused(fields: dict[str, Any], code: g
 
 async def test_a_watch_of_a_failed_run_ends_like_the_run() -> None:
     async with serving() as served:
-        run = served.engine.add([Error("RUN_INTERRUPTED", "the server died", "r", True, True)])
+        run = served.engine.add([Error("RUN_INTERRUPTED", "the server died", "r", True)])
         got, error = await collect(served.runs.WatchRun(run_pb.WatchRunRequest(run_id=run.run_id)))
         assert got[-1].event.error.code == "RUN_INTERRUPTED"
         assert error is not None
@@ -86,7 +86,7 @@ async def test_a_silent_watch_has_life_signs() -> None:
 async def test_a_run_is_looked_at_with_its_result_or_its_failure() -> None:
     async with serving() as served:
         add = served.engine.add
-        runs = [add(thinking()), add([Error("INTERNAL", "no", "r", False, False)]), add([Hold()])]
+        runs = [add(thinking()), add([Error("INTERNAL", "no", "r", False)]), add([Hold()])]
         got = [(await served.runs.GetRun(run_pb.GetRunRequest(run_id=run.run_id))).run for run in runs]
         assert [each.state for each in got] == ["completed", "failed", "running"]
         assert got[0].complete.response == "391"

@@ -76,7 +76,7 @@ def complete(answer: Answer) -> Complete:
     )
 
 
-ERROR = Error("UPSTREAM_TRUNCATED", "broke off", "request", retryable=True, partial=True)
+ERROR = Error("UPSTREAM_TRUNCATED", "broke off", "request", partial=True)
 
 
 def whole_run(events: Sequence[Event], answer: Answer) -> list[Event]:

@@ -70,7 +70,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         "messages[0].parts[0].tool_call.name",
         {"messages": [{"role": "assistant", "parts": [{"tool_call": {"id": "a"}}]}]},
     ),
-    ("conversation_id", {"conversation_id": CONVERSATION, "store": False}),
     ("model", {"model": "p/" + "m" * 255}),
     ("model", {"model": "p/\0"}),
     ("reasoning.effort", {"reasoning": {"effort": "extreme"}}),
@@ -268,6 +267,11 @@ def test_a_turn_that_keeps_nothing_ends_with_its_caller() -> None:
     assert turn(store=True).detach_s == 15
 
 
+def test_a_turn_that_keeps_nothing_may_read_a_stored_conversation() -> None:
+    found = turn(store=False, conversation_id=CONVERSATION)
+    assert (found.store, found.conversation_id) == (False, CONVERSATION)
+
+
 def test_a_tool_without_parameters_has_the_schema_of_none() -> None:
     assert turn(tools=[{"name": "now"}]).tools[0].parameters == '{"type":"object","properties":{}}'
 
@@ -335,7 +339,7 @@ def test_the_digest_leaves_the_request_as_it_was_and_is_only_made_for_a_key() ->
 
 def test_every_field_of_the_request_is_judged_here() -> None:
     judged = {field.split("[")[0].split(".")[0] for field, _ in REFUSED} | {
-        "idempotency_key",
+        *("idempotency_key", "conversation_id"),
         # Any value is right, or says nothing to the engine.
         "context",
         *("include_reasoning", "reasoning_only_fallback", "streaming", "store", "seed"),

@@ -11,11 +11,13 @@ from google.protobuf import json_format
 from fakes.engine import complete
 from thinkaloud.v1 import event_pb2
 from thinkaloud_server.core import event as ev
+from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.core.run import Conversation, Run, StoredMessage
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.rpc import wire
+from thinkaloud_server.rpc.status import FACES, from_event, retry_after
 from thinkaloud_server.rpc.wire import Audience
 
 CANARY = "canary-of-the-reasoning"
@@ -75,7 +77,7 @@ EVENTS: dict[str, tuple[ev.Event, dict[str, Any]]] = {
     "message": (ev.RunMessage("user", "hi"), {"message": {"role": "user", "text": "hi"}}),
     "warning": (ev.Warning("FELL_BACK", "to b"), {"warning": {"code": "FELL_BACK", "message": "to b"}}),
     "error": (
-        ev.Error("UPSTREAM_ERROR", "no", "req", True, True, {"near": ["a"], "n": 2, "deep": {"x": None}}),
+        ev.Error("UPSTREAM_ERROR", "no", "req", True, {"near": ["a"], "n": 2, "deep": {"x": None}}),
         {
             "error": {
                 "code": "UPSTREAM_ERROR",
@@ -101,6 +103,35 @@ def written(event: ev.Event, audience: Audience, sequence: int = 7) -> event_pb2
 def as_json(message: Any) -> dict[str, Any]:
     found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return found
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "hint"),
+    [
+        ("UPSTREAM_RATE_LIMITED", {"retry_after_s": 30}, 30),
+        ("UPSTREAM_RATE_LIMITED", {}, 1),
+        ("STORAGE_UNAVAILABLE", {}, 1),
+        ("UPSTREAM_ERROR", {}, None),
+        ("UPSTREAM_ERROR", {"retry_after_s": 2.5}, 2.5),
+    ],
+)
+def test_the_error_event_has_the_hint_of_the_status_behind_it(
+    code: str, details: dict[str, Any], hint: float | None
+) -> None:
+    error = ev.Error(code, "no", "req", False, details)
+    told = as_json(wire.error_to_proto(error)).get("details", {})
+    assert told.get("retry_after_s") == hint
+    assert retry_after(from_event(error)) == hint
+
+
+@pytest.mark.parametrize("reason", list(ErrorReason))
+def test_the_error_event_is_retryable_when_the_table_of_the_contract_says_so(reason: ErrorReason) -> None:
+    assert wire.error_to_proto(ev.Error(reason, "no", "req", False)).retryable is FACES[reason].retryable
+
+
+def test_a_failure_that_this_server_has_no_word_for_keeps_its_code_and_is_final() -> None:
+    told = wire.error_to_proto(ev.Error("OF_A_LATER_RELEASE", "no", "req", True))
+    assert (told.code, told.retryable, told.partial) == ("OF_A_LATER_RELEASE", False, True)
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -266,7 +297,7 @@ def test_an_ended_run_carries_its_result_as_the_audience_sees_it() -> None:
     assert hidden.complete.response == "391"
     assert CANARY.encode() not in hidden.SerializeToString()
     assert wire.run_to_proto(ended, complete("391", CANARY), EVERYTHING).complete.reasoning == CANARY
-    failed = wire.run_to_proto(ended, ev.Error("INTERNAL", "no", "r", False, False), NOTHING)
+    failed = wire.run_to_proto(ended, ev.Error("INTERNAL", "no", "r", False), NOTHING)
     assert failed.error.code == "INTERNAL"
     assert not failed.HasField("complete")
 

@@ -16,7 +16,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[i
 
 from thinkaloud.events import Error
 from thinkaloud.fold import Result
-from thinkaloud.v1 import errors_pb2
+from thinkaloud.v1 import error_face_pb2, errors_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _REQUEST_ID_KEY = "x-request-id"
@@ -136,12 +136,13 @@ _CLASS_BY_STATUS: Mapping[str, type[ThinkaloudError]] = {
 }
 
 
-def face_of(code: str) -> errors_pb2.ErrorFace | None:
+def face_of(code: str) -> error_face_pb2.ErrorFace | None:
     """The contract's row for a reason; None for a name that this version of the client does not know."""
     value = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{code}")
     if value is None:
         return None
-    face: errors_pb2.ErrorFace = value.GetOptions().Extensions[errors_pb2.face]  # type: ignore[index]  # untyped pyi
+    options = value.GetOptions()
+    face: error_face_pb2.ErrorFace = options.Extensions[error_face_pb2.face]  # type: ignore[index]  # untyped pyi
     return face
 
 

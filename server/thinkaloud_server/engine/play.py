@@ -28,18 +28,6 @@ if TYPE_CHECKING:
     from thinkaloud_server.engine.models import Candidate, Models
     from thinkaloud_server.engine.ports import Clock
 
-# These say that the same request may succeed later; a face reads the same from the enum's options.
-_FINAL = frozenset(
-    {
-        ErrorReason.VALIDATION_FAILED,
-        ErrorReason.CONTEXT_TOO_LONG,
-        ErrorReason.MODEL_NOT_FOUND,
-        ErrorReason.UPSTREAM_AUTH,
-        ErrorReason.REASONING_STATE_INVALID,
-        ErrorReason.INTERNAL,
-    }
-)
-
 
 class Play:
     """One turn being played. Call `run`; when it is cancelled, `stopped` or `failed` say how the run closes."""
@@ -240,7 +228,7 @@ class Play:
             usage=answer.usage,
             timing=self._timing(),
             attempts=tuple(self._attempts),
-            conversation_id=self._run.conversation_id,
+            conversation_id=self._run.conversation_id or self._turn.conversation_id,
             message_id=self._run.message_id if self._keeps(answer) else "",
             run_id=self._run.run_id,
             iterations=1,

@@ -152,15 +152,16 @@ class Runs:
     async def _create(
         self, store: Store, new: NewRun, turn: Turn, candidates: Sequence[Candidate], arrived: float
     ) -> Run | Busy:
+        aside = None
+        if turn.conversation_id and not turn.store:  # read first: a run is not begun for what is not there
+            aside = await self._history(new.run.tenant, turn.conversation_id)
         made = await store.create_run(new.run.tenant, new)
         if isinstance(made, Existing):
             return made.run
         if isinstance(made, Busy):
             return made
         assert isinstance(made, Created)
-        history = made.history
-        if turn.conversation_id and not turn.store:
-            history = await self._history(new.run.tenant, turn.conversation_id)
+        history = made.history if aside is None else aside
         committer = self._durable if store is self._store else self._fleeting
         run = new.run
         writer = RunWriter(committer, run.tenant, run.run_id, epoch=run.epoch, last_sequence=0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud_server.core.errors import ChatError, ErrorReason, invalid
@@ -19,8 +18,6 @@ from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.ports import Engine
 from thinkaloud_server.rpc.stream import follow, heartbeat
 from thinkaloud_server.rpc.validate import turn_of
-
-T = TypeVar("T")
 
 # A unary caller gets no heartbeat; this only bounds one wait.
 _IDLE_S = 60.0
@@ -40,7 +37,7 @@ class ChatServicer:
         tenant = tenant_of(call)
         audience = _audience(request)
         turn = self._turn(request, call)
-        async with _running(self._engine.begin(tenant, turn)) as begin:
+        async with self._beginning(tenant, turn) as begin:
             # A stream may live for hours; what was asked, up to megabytes of it, need not.
             del request, turn
             while not (await asyncio.wait((begin,), timeout=self._limits.heartbeat_s))[0]:
@@ -101,6 +98,21 @@ class ChatServicer:
     def _turn(self, request: pb.ChatRequest, call: Call) -> Turn:
         return turn_of(request, self._limits, request_id=call.request_id, deadline_s=call.time_remaining())
 
+    @asynccontextmanager
+    async def _beginning(self, tenant: str, turn: Turn) -> AsyncIterator[asyncio.Future[Run]]:
+        """The run, being begun; leaving gives it up, also in the moment between its beginning and its first event."""
+        begin = asyncio.ensure_future(self._engine.begin(tenant, turn))
+        try:
+            yield begin
+        except BaseException:
+            begin.cancel()
+            (made,) = await asyncio.gather(begin, return_exceptions=True)
+            if isinstance(made, Run):
+                with suppress(ChatError):
+                    async with self._engine.watch(tenant, made.run_id, 0):
+                        pass  # one who watches and leaves: what then happens is the run's `detach`
+            raise
+
     async def _answer(self, request: pb.ChatRequest, call: Call) -> Complete | Error:
         tenant = tenant_of(call)
         return await self._terminal(tenant, await self._engine.begin(tenant, self._turn(request, call)))
@@ -123,17 +135,6 @@ class ChatServicer:
         if settled_as is None:
             raise ChatError(ErrorReason.STORAGE_UNAVAILABLE, "the run's end is not stored yet")
         return settled_as
-
-
-@asynccontextmanager
-async def _running(answer: Awaitable[T]) -> AsyncIterator[asyncio.Future[T]]:
-    """The answer, being worked on; leaving gives it up."""
-    task = asyncio.ensure_future(answer)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _audience(request: pb.ChatRequest) -> wire.Audience:

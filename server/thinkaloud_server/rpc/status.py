@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
-from thinkaloud.v1 import errors_pb2
+from thinkaloud.v1 import error_face_pb2, errors_pb2
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Error
 
@@ -45,7 +45,7 @@ class Face:
 def _faces() -> Iterator[tuple[str, Face]]:
     for value in errors_pb2.ErrorReason.DESCRIPTOR.values:
         options = value.GetOptions()
-        face: errors_pb2.ErrorFace = options.Extensions[errors_pb2.face]  # type: ignore[index]  # untyped pyi
+        face: error_face_pb2.ErrorFace = options.Extensions[error_face_pb2.face]  # type: ignore[index]  # untyped pyi
         name = value.name.removeprefix("ERROR_REASON_")
         yield name, Face(CODES[face.grpc], face.http, face.retryable)
 
@@ -112,7 +112,7 @@ def to_event(error: ChatError, request_id: str) -> Error:
         details["retry_after_s"] = retry_after_s
     if error.violations:
         details["field_violations"] = [{"field": field, "description": problem} for field, problem in error.violations]
-    return Error(error.reason.value, error.message, request_id, face_of(error).retryable, False, details)
+    return Error(error.reason.value, error.message, request_id, False, details)
 
 
 def from_event(event: Error) -> ChatError:

@@ -48,8 +48,6 @@ def turn_of(request: pb.ChatRequest, limits: Limits, *, request_id: str, deadlin
     conversation_id = request.conversation_id
     if conversation_id:
         field.identifier("conversation_id", "conv", conversation_id)
-        if not store:
-            raise invalid("conversation_id", "cannot be continued with store: false, which keeps nothing")
     key = field.idempotency_key(request.idempotency_key)
     return Turn(
         user_message=user_message,

@@ -19,7 +19,7 @@ from thinkaloud_server.core.message import ImagePart, Part, TextPart, ToolCall, 
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.core.run import Conversation, Run, StoredMessage
 from thinkaloud_server.core.usage import Usage
-from thinkaloud_server.rpc.status import from_event, retry_after
+from thinkaloud_server.rpc.status import face_of, from_event, retry_after
 
 _INT32_MAX = 2**31 - 1
 
@@ -128,16 +128,17 @@ def complete_to_proto(complete: ev.Complete, audience: Audience) -> event_pb2.Co
 
 
 def error_to_proto(error: ev.Error) -> event_pb2.ErrorEvent:
-    """The failure of a run; it carries no reasoning. Its hint when to come back is that of the status behind it."""
+    """The failure of a run; it carries no reasoning. Whether and when to try again is that of the status behind it."""
+    behind = from_event(error)
     message = event_pb2.ErrorEvent(
         code=error.code,
         message=error.message,
         request_id=error.request_id,
-        retryable=error.retryable,
+        retryable=face_of(behind).retryable,
         partial=error.partial,
     )
     details = dict(error.details)
-    if (retry_after_s := retry_after(from_event(error))) is not None:
+    if (retry_after_s := retry_after(behind)) is not None:
         details["retry_after_s"] = retry_after_s
     message.details.update(details)
     return message

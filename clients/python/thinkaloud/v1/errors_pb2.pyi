@@ -1,9 +1,7 @@
-from google.protobuf import descriptor_pb2 as _descriptor_pb2
-from google.rpc import code_pb2 as _code_pb2
+from thinkaloud.v1 import error_face_pb2 as _error_face_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -141,17 +139,3 @@ ERROR_REASON_RUN_INTERRUPTED: ErrorReason
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
 ERROR_REASON_UNIMPLEMENTED: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
-FACE_FIELD_NUMBER: _ClassVar[int]
-face: _descriptor.FieldDescriptor
-
-class ErrorFace(_message.Message):
-    __slots__ = ("grpc", "http", "close", "retryable")
-    GRPC_FIELD_NUMBER: _ClassVar[int]
-    HTTP_FIELD_NUMBER: _ClassVar[int]
-    CLOSE_FIELD_NUMBER: _ClassVar[int]
-    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
-    grpc: _code_pb2.Code
-    http: int
-    close: int
-    retryable: bool
-    def __init__(self, grpc: _Optional[_Union[_code_pb2.Code, str]] = ..., http: _Optional[int] = ..., close: _Optional[int] = ..., retryable: bool = ...) -> None: ...
