@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from fakes.chat_wire import chat_reply
 from fakes.cutting_proxy import Cut, CuttingProxy
 from fakes.provider import FakeProvider
 from fakes.whole import ServerProcess, server_process, whole_server
-from thinkaloud import Client, Complete, Error, Event, Reasoning, Token
+from thinkaloud import Client, Complete, ConnectionLostError, Error, Event, Reasoning, Token
 from thinkaloud.v1 import chat_service_pb2, chat_service_pb2_grpc
 
 REASONING = "let me think about seventeen times twenty three " * 6
@@ -88,8 +89,8 @@ async def _kill_once(server: ServerProcess, dice: random.Random) -> None:
                         seen[number].append(event)
                         if len(seen[number]) >= wanted:
                             enough.set()
-            except Exception:  # the server is gone, and does not come back where it was
-                assert seen[number]
+            except ConnectionLostError:
+                pass  # the server is gone, and does not come back where it was
             return stream.run_id
 
     followers = []
@@ -102,10 +103,13 @@ async def _kill_once(server: ServerProcess, dice: random.Random) -> None:
     await server.start()
     async with Client(server.address) as client:
         for delivered, run_id in zip(seen, run_ids, strict=True):
+            if not run_id:
+                continue  # killed before its `start` was delivered
             again = [event async for event in client.watch(run_id, include_reasoning=True)]
             assert again[: len(delivered)] == delivered
             assert isinstance(again[-1], Error)
-            assert (again[-1].code, again[-1].retryable, again[-1].partial) == ("RUN_INTERRUPTED", True, True)
+            assert (again[-1].code, again[-1].retryable) == ("RUN_INTERRUPTED", True)
+            assert again[-1].partial == any(isinstance(event, Token | Reasoning) for event in again)
             assert TEXT.startswith(joined(again, Token))
             assert REASONING.startswith(joined(again, Reasoning))
 
@@ -133,18 +137,18 @@ async def test_a_client_whose_server_died_and_came_back_is_told_that_its_run_was
 
 
 READER = """
-import sys, grpc
-from thinkaloud.v1 import chat_service_pb2, chat_service_pb2_grpc
-stub = chat_service_pb2_grpc.ChatServiceStub(grpc.insecure_channel(sys.argv[1]))
-call = stub.Chat(chat_service_pb2.ChatRequest(text=sys.argv[2], model="demo/long", detach=600))
-count = 0
-text = 0
-for response in call:
-    count += 1
-    text += len(response.event.token.token)
-    if count == 3:
+import sys, grpc, hashlib
+from thinkaloud.v1 import run_service_pb2, run_service_pb2_grpc
+stub = run_service_pb2_grpc.RunServiceStub(grpc.insecure_channel(sys.argv[1]))
+text, left = hashlib.sha256(), int(sys.argv[3])
+for number, response in enumerate(stub.WatchRun(run_service_pb2.WatchRunRequest(run_id=sys.argv[2]))):
+    left -= len(response.event.token.token)
+    text.update(response.event.token.token.encode())
+    if number == 3:
         print(response.event.sequence, flush=True)
-print(text, response.event.WhichOneof("event"), flush=True)
+    if left <= 0:
+        break
+print(text.hexdigest(), flush=True)
 """
 
 
@@ -155,10 +159,10 @@ def rss_kib(pid: int) -> int:
     raise AssertionError("no such process")
 
 
-async def read_long(address: str) -> asyncio.subprocess.Process:
-    """A client process that reads a long run, once it has had the first events."""
+async def reader_of(address: str, run_id: str, chars: int) -> asyncio.subprocess.Process:
+    """A client process that watches so much of a run, once it has had the first events."""
     reader = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", READER, address, "100000"), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", READER, address, run_id, str(chars)), stdout=asyncio.subprocess.PIPE
     )
     assert reader.stdout is not None
     await asyncio.wait_for(reader.stdout.readline(), 20)
@@ -169,28 +173,35 @@ async def ends_of(readers: list[asyncio.subprocess.Process]) -> list[list[str]]:
     return [(await reader.communicate())[0].decode().split() for reader in readers]
 
 
-async def test_a_reader_that_stopped_costs_a_cursor_slows_nobody_and_loses_nothing(tmp_path: Path) -> None:
-    """Shortened to the time that their runs take; what stopped readers cost over a minute is measured apart."""
-    readers = 8
-    async with server_process(tmp_path) as server, grpc.aio.insecure_channel(server.address) as channel:
-        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
-        # The same load with readers that read: what it leaves behind in the allocator is not the stopped ones' doing.
-        whole = await ends_of([await read_long(server.address) for _ in range(readers)])
-        before = rss_kib(server.pid)
-        stopped = []
-        for _ in range(readers):
-            stopped.append(await read_long(server.address))
-            stopped[-1].send_signal(signal.SIGSTOP)
-        # Everybody else goes on as if they were not there, while the stopped readers' runs go to their ends.
-        others = [stub.Chat(chat_service_pb2.ChatRequest(text="20000", model="demo/long")) for _ in range(4)]
-        for other in others:
-            assert [response async for response in other][-1].event.HasField("complete")
-        grown = rss_kib(server.pid) - before
-        assert grown < readers * 64 + 16 * 1024, f"{grown} KiB for {readers} stopped readers"
-        for reader in stopped:
-            os.kill(reader.pid, signal.SIGCONT)
-        assert await ends_of(stopped) == whole
-        assert {end[1] for end in whole} == {"complete"}
+async def test_readers_that_stopped_cost_a_cursor_each_slow_nobody_and_lose_nothing(tmp_path: Path) -> None:
+    """Ten megabytes of a live run lie before each of them: far more than sockets and windows take."""
+    readers = 3
+    text = " ".join(f"{number:014d}" * 1000 for number in range(700))
+    endless = chat_reply(text, finish=None, usage=None, done=False, ending="hang")
+    async with FakeProvider(endless, chat_reply(TEXT)) as provider:
+        environment = {
+            "THINKALOUD_PROVIDERS__FAKE__BASE_URL": provider.base_url,
+            "THINKALOUD_PROVIDERS__FAKE__MODELS": "m",
+            "THINKALOUD_SERVER__DRAIN_GRACE_S": "0",
+        }
+        async with server_process(tmp_path, environment) as server, Client(server.address) as client:
+            async with client.stream("go", model="fake/m", detach=-1) as stream:
+                run_id = stream.run_id
+            # Readers that read, first: what they leave behind in the allocator is not the stopped ones' doing.
+            whole = await ends_of([await reader_of(server.address, run_id, len(text)) for _ in range(readers)])
+            assert whole == [[hashlib.sha256(text.encode()).hexdigest()]] * readers
+            before = rss_kib(server.pid)
+            stopped = []
+            for _ in range(readers):
+                stopped.append(await reader_of(server.address, run_id, len(text)))
+                stopped[-1].send_signal(signal.SIGSTOP)
+            for _ in range(20):
+                assert (await client.chat("and you?", model="fake/m")).response == TEXT
+            grown = rss_kib(server.pid) - before
+            for reader in stopped:
+                os.kill(reader.pid, signal.SIGCONT)
+            assert await ends_of(stopped) == whole
+    assert grown < readers * 64 + 8 * 1024, f"{grown} KiB for {readers} stopped readers"
 
 
 @pytest.mark.parametrize("times", [1000])

@@ -95,6 +95,8 @@ class LiveRun:
 
     def settled(self) -> None:
         """The run ended: no timer of it fires any more."""
+        self.task = None
+        self.writer.part()
         self._disarm()
         for timer in self._timers:
             timer.cancel()

@@ -124,6 +124,11 @@ class RunWriter:
             self._flushed.set()
             self._flushed = None
 
+    def part(self) -> None:
+        """The run ended: let go of its owner and its tail's word, so that nothing of it waits for the collector."""
+        self.on_lost = None
+        self.tail.on_caught_up = None
+
     def _release(self) -> None:
         """Somebody has caught up, or the time is over: what was held goes to the committer."""
         if self._held is not None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FRESH_S = 300.0
 # A failed listing is tried again this soon, so that a provider that comes back is seen, but not asked at each call.
 FAILED_FRESH_S = 10.0
+# Another process may switch the model; this one notices so soon, and reads no setting for each turn until then.
+CHOSEN_FRESH_S = 1.0
 NEAR_NAMES_MAX = 5
 
 _CURRENT = "current_model"
@@ -64,6 +66,7 @@ class Models:
         self._store = store
         self._clock = clock
         self._listings: dict[str, _Listing] = {}
+        self._chosen: dict[str, tuple[str | None, float]] = {}
 
     def resolve(self, model_id: str) -> Candidate:
         """Who answers for this id. Raises ChatError(MODEL_NOT_FOUND) with near names."""
@@ -127,7 +130,11 @@ class Models:
 
     async def current(self, tenant: str) -> str:
         """The id of the model that is used when a request names none."""
-        chosen = await self._store.get_setting(tenant, _CURRENT)
+        chosen, read_at = self._chosen.get(tenant, (None, 0.0))
+        now = self._clock.monotonic()
+        if not read_at or now - read_at > CHOSEN_FRESH_S:
+            chosen = await self._store.get_setting(tenant, _CURRENT)
+            self._chosen[tenant] = (chosen, now)
         if chosen is not None and chosen.partition("/")[0] in self.providers:
             return chosen
         return self._default
@@ -136,6 +143,7 @@ class Models:
         """Use another model from now on. Raises ChatError(MODEL_NOT_FOUND)."""
         candidate = await self.check(model_id)
         await self._store.put_setting(tenant, _CURRENT, candidate.id)
+        self._chosen[tenant] = (candidate.id, self._clock.monotonic())
         return candidate.id
 
     def _names(self, provider: str) -> set[str]:
