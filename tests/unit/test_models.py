@@ -1,0 +1,142 @@
+"""Which models there are, which one is current, and what is refused unasked."""
+
+from __future__ import annotations
+
+import pytest
+
+from fakes.clock import FakeClock
+from fakes.scripted import ScriptedProvider, SilentListing, say
+from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.request import ModelRequest
+from thinkaloud_server.engine.models import CHOSEN_FRESH_S, FAILED_FRESH_S, FRESH_S, Models
+from thinkaloud_server.engine.ports import Provider
+from thinkaloud_server.stores.memory import MemoryStore
+
+
+def script(request: ModelRequest):  # type: ignore[no-untyped-def]  # never asked
+    return say()
+
+
+def demo(*names: str) -> ScriptedProvider:
+    return ScriptedProvider(script, name="demo", models=names or ("reasoner", "plain"))
+
+
+def vendor(*names: str) -> ScriptedProvider:
+    """A provider that lists models and knows more than it lists."""
+    provider = ScriptedProvider(script, name="vendor", models=names)
+    provider.lists_all = False
+    return provider
+
+
+def models_of(*providers: Provider, clock: FakeClock | None = None, **configured: tuple[str, ...]) -> Models:
+    return Models(
+        providers={each.name: each for each in providers},
+        configured=configured,
+        default_model="demo/reasoner",
+        store=MemoryStore(),
+        clock=clock or FakeClock(),
+    )
+
+
+async def reason_of(models: Models, model_id: str) -> ChatError:
+    with pytest.raises(ChatError) as caught:
+        await models.check(model_id)
+    assert caught.value.reason is ErrorReason.MODEL_NOT_FOUND
+    return caught.value
+
+
+async def test_a_model_is_its_provider_and_its_own_name() -> None:
+    candidate = await models_of(demo()).check("demo/plain")
+    assert (candidate.id, candidate.provider.name, candidate.name) == ("demo/plain", "demo", "plain")
+
+
+async def test_a_providers_own_name_may_hold_slashes() -> None:
+    assert models_of(vendor()).resolve("vendor/openai/gpt-x").name == "openai/gpt-x"
+
+
+@pytest.mark.parametrize("model_id", ["", "demo", "demo/", "/plain", "nobody/plain"])
+async def test_what_names_no_provider_and_model_is_refused(model_id: str) -> None:
+    await reason_of(models_of(demo()), model_id)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "near"),
+    [
+        ("demo/reasonr", "demo/reasoner"),
+        ("dema/plain", "demo/plain"),
+        ("plain", "demo/plain"),
+        ("DEMO/PLAIN", "demo/plain"),
+    ],
+)
+async def test_near_names_are_offered(wanted: str, near: str) -> None:
+    error = await reason_of(models_of(demo()), wanted)
+    assert near in error.details["near"]
+    assert near in error.message
+
+
+async def test_a_name_that_a_complete_listing_lacks_is_refused_unasked() -> None:
+    await reason_of(models_of(demo()), "demo/other")
+
+
+async def test_a_name_that_a_vendors_listing_lacks_is_the_vendors_to_refuse() -> None:
+    models = models_of(demo(), vendor("listed"))
+    await models.list("t")
+    assert (await models.check("vendor/alias")).name == "alias"
+
+
+async def test_a_huge_model_id_is_refused_in_a_short_message() -> None:
+    assert len((await reason_of(models_of(demo()), "x" * 100_000)).message) < 500
+
+
+async def test_a_list_is_ordered_filtered_and_notes_what_is_silent() -> None:
+    models = models_of(demo(), SilentListing(script, name="silent"), silent=("configured",))
+    found, notes = await models.list("t")
+    assert [model.id for model in found] == ["demo/plain", "demo/reasoner", "silent/configured"]
+    assert notes == ["silent: no listing here"]
+    assert [model.id for model in (await models.list("t", search="PLAIN"))[0]] == ["demo/plain"]
+    assert [model.id for model in (await models.list("t", provider="silent"))[0]] == ["silent/configured"]
+    assert (await models.list("t", min_context=1))[0] == []
+    with pytest.raises(ChatError) as caught:
+        await models.list("t", provider="nobody")
+    assert caught.value.reason is ErrorReason.NOT_FOUND
+
+
+async def test_a_listing_is_kept_for_a_while_and_a_failed_one_for_less() -> None:
+    clock = FakeClock()
+    provider = demo("one")
+    models = models_of(provider, clock=clock)
+    await models.list("t")
+    provider._models = ("two",)
+    assert [model.name for model in (await models.list("t"))[0]] == ["one"]
+    clock.advance(FRESH_S + 1)
+    assert [model.name for model in (await models.list("t"))[0]] == ["two"]
+    assert FAILED_FRESH_S < FRESH_S
+
+
+async def test_a_tenant_switches_its_own_model_only() -> None:
+    models = models_of(demo())
+    assert await models.current("a") == "demo/reasoner"
+    assert await models.switch("a", "demo/plain") == "demo/plain"
+    assert (await models.current("a"), await models.current("b")) == ("demo/plain", "demo/reasoner")
+
+
+async def test_a_switch_to_a_model_that_is_not_there_changes_nothing() -> None:
+    models = models_of(demo())
+    with pytest.raises(ChatError):
+        await models.switch("a", "demo/other")
+    assert await models.current("a") == "demo/reasoner"
+
+
+async def test_a_switch_in_another_process_is_noticed_soon() -> None:
+    clock = FakeClock()
+    models = models_of(demo(), clock=clock)
+    assert await models.current("a") == "demo/reasoner"
+    await models._store.put_setting("a", "current_model", "demo/plain")
+    clock.advance(CHOSEN_FRESH_S + 0.1)
+    assert await models.current("a") == "demo/plain"
+
+
+async def test_a_current_model_whose_provider_is_gone_gives_way_to_the_default() -> None:
+    models = models_of(demo())
+    await models._store.put_setting("a", "current_model", "gone/model")
+    assert await models.current("a") == "demo/reasoner"
