@@ -151,7 +151,9 @@ class ChatDecoder:
             out.append(ResponseInfo(text_of(chunk.model), text_of(chunk.id)))
         if chunk.choices:
             # Only one answer was asked for; a choice of another number is somebody else's.
-            choice = next((choice for choice in chunk.choices if choice.index == 0), None)
+            choice: Choice | None = chunk.choices[0]
+            if choice is not None and choice.index != 0:
+                choice = next((other for other in chunk.choices if other.index == 0), None)
             if choice is not None and choice.delta is None and not self._said:
                 choice = _with_message(choice, data)
             if choice is not None:
@@ -163,7 +165,15 @@ class ChatDecoder:
         delta = choice.delta
         if delta is not None:
             before = len(out)
-            self._reasoning(delta, out)
+            # Nearly every chunk is either text or reasoning; a call for each question would cost as much as the answer.
+            if (
+                delta.reasoning
+                or delta.reasoning_content
+                or delta.reasoning_details
+                or delta.reasoning_text
+                or delta.thinking
+            ):
+                self._reasoning(delta, out)
             content = delta.content
             if content.__class__ is str:
                 if content:
@@ -184,8 +194,6 @@ class ChatDecoder:
         """One of the names of the same text: vendors in transition send two of them at once."""
         text = delta.reasoning or delta.reasoning_content or delta.reasoning_text or delta.thinking
         details = delta.reasoning_details
-        if not text and not details:
-            return
         if text.__class__ is not str:
             text = text_of(text)
         if details:
