@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fakes.clock import FakeClock
 from thinkaloud_server.core.delta import (
     Delta,
     EndOfStream,
@@ -329,7 +330,7 @@ async def play(provider: DemoProvider, request: ModelRequest, trace: AttemptTrac
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_provider_plays_the_script_and_nothing_else(name: str) -> None:
     request = ModelRequest(name, (user("What is 17*23?"),))
-    batches = await play(DemoProvider(pace=0), request, AttemptTrace())
+    batches = await play(DemoProvider(clock=FakeClock(), pace=0), request, AttemptTrace())
     assert [delta for batch in batches for delta in batch] == said(list(script(name, request)))
     assert all(0 < len(batch) <= BATCH_DELTAS_MAX for batch in batches)
 
@@ -337,25 +338,33 @@ async def test_the_provider_plays_the_script_and_nothing_else(name: str) -> None
 @pytest.mark.parametrize(("name", "status"), [("plain", 200), ("error-before", 500), ("rate-limited", 429)])
 async def test_the_trace_tells_of_the_attempt(name: str, status: int) -> None:
     trace = AttemptTrace()
-    await play(DemoProvider(pace=0), ModelRequest(name, (user("hi"),)), trace)
+    await play(DemoProvider(clock=FakeClock(), pace=0), ModelRequest(name, (user("hi"),)), trace)
     assert (trace.sent, trace.status, trace.connect_ms) == (True, status, 0.0)
     assert trace.first_byte_ms == 0.0
 
 
-async def test_the_pace_is_kept_in_time() -> None:
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
+class LoopClock(FakeClock):
+    """The time of the running loop, in which scripts sleep."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def test_the_pace_is_kept_in_time_and_the_trace_tells_the_time_it_took() -> None:
+    clock = LoopClock()
+    begun = clock.monotonic()
     trace = AttemptTrace()
-    await play(DemoProvider(), ModelRequest("slow", (user("0.05"),)), trace)
-    assert loop.time() - begun >= 0.1
-    assert trace.first_byte_ms == 50
+    await play(DemoProvider(clock=clock), ModelRequest("slow", (user("0.05"),)), trace)
+    took_s = clock.monotonic() - begun
+    assert took_s >= 0.099
+    assert 49.9 <= trace.first_byte_ms <= took_s * 1000 - 49
 
 
 async def test_a_stop_ends_a_silence_at_once() -> None:
     trace = AttemptTrace()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await play(DemoProvider(), ModelRequest("slow", (user("600"),)), trace)
+            await play(DemoProvider(clock=FakeClock()), ModelRequest("slow", (user("600"),)), trace)
     assert (trace.sent, trace.status) == (True, 0)
 
 
@@ -369,19 +378,19 @@ async def test_a_long_script_lets_others_run() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(count())
-    batches = await play(DemoProvider(), ModelRequest("long", (user("1000"),)), AttemptTrace())
+    batches = await play(DemoProvider(clock=FakeClock()), ModelRequest("long", (user("1000"),)), AttemptTrace())
     task.cancel()
     assert turns >= len(batches) - 1
 
 
 async def test_leaving_early_is_allowed() -> None:
     request = ModelRequest("long", (user("1000"),))
-    async with DemoProvider().stream(request, request_id="r", trace=AttemptTrace()) as batches:
+    async with DemoProvider(clock=FakeClock()).stream(request, request_id="r", trace=AttemptTrace()) as batches:
         assert len(await anext(batches)) == BATCH_DELTAS_MAX
 
 
 async def test_the_provider_fits_its_seam() -> None:
-    provider: Provider = DemoProvider()
+    provider: Provider = DemoProvider(clock=FakeClock())
     assert (provider.name, provider.dialect, provider.base_url) == ("demo", "demo", "")
     assert {name: provider.think_tags(name) for name in ("tags", "reasoner")} == {"tags": "auto", "reasoner": "off"}
     assert await provider.models() == MODELS

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# After the runs have ended: for their watchers to be sent the last events, and to read them.
+# After the runs have ended: for their watchers to read the last events.
 CLOSING_S = 5.0
-LINGER_S = 0.1
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,7 +84,7 @@ async def _drain(config: Config, assembly: Assembly) -> None:
     logger.info("draining", extra={"live_runs": assembly.engine.status().live_runs})
     assembly.server.drain()
     await assembly.engine.drain(config.server.drain_grace_s)
-    await assembly.server.stop(CLOSING_S, LINGER_S)
+    await assembly.server.stop(CLOSING_S)
     logger.info("stopped")
 
 

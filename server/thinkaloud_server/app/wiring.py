@@ -72,7 +72,7 @@ async def assemble(
         )
         for name, endpoint in endpoints.items()
     }
-    providers[DEMO] = DemoProvider()
+    providers[DEMO] = DemoProvider(clock=clock)
     default_model = await _default_model(config, found, providers)
     # Of this process alone: what has another owner in its store is an orphan, also after a restart.
     owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 
 from thinkaloud_server.core.delta import Delta, Failure
 from thinkaloud_server.core.request import ModelInfo, ModelRequest
-from thinkaloud_server.engine.ports import AttemptTrace, ThinkTags
+from thinkaloud_server.engine.ports import AttemptTrace, Clock, ThinkTags
 from thinkaloud_server.providers.demo import MODELS, Pause, script
 
 # What a script says without a pause goes out in batches, as the reads of a socket would bring it.
@@ -21,7 +21,8 @@ BATCH_DELTAS_MAX = 32
 class DemoProvider:
     """Satisfies `Provider`. `pace` scales every pause: 1 as written, 0 for tests that do not want to wait."""
 
-    def __init__(self, *, pace: float = 1.0) -> None:
+    def __init__(self, *, clock: Clock, pace: float = 1.0) -> None:
+        self._clock = clock
         self._pace = pace
 
     @property
@@ -62,7 +63,7 @@ class DemoProvider:
             yield batches
 
     async def _batches(self, request: ModelRequest, trace: AttemptTrace) -> AsyncGenerator[Sequence[Delta], None]:
-        silent_s = 0.0
+        sent_at = self._clock.monotonic()
         trace.sent = True
         batch: list[Delta] = []
         for step in script(request.model, request):
@@ -70,12 +71,11 @@ class DemoProvider:
                 if batch:
                     yield tuple(batch)
                     batch.clear()
-                silent_s += step.seconds * self._pace
                 await asyncio.sleep(step.seconds * self._pace)
                 continue
             if not trace.status:
                 trace.status = (step.status if isinstance(step, Failure) else 0) or 200
-                trace.first_byte_ms = silent_s * 1000  # scripted, not measured: no clock is read here
+                trace.first_byte_ms = (self._clock.monotonic() - sent_at) * 1000
             batch.append(step)
             if len(batch) == BATCH_DELTAS_MAX:
                 yield tuple(batch)

@@ -47,8 +47,9 @@ class HealthServicer:
         if request.service not in self._services:
             yield pb.HealthCheckResponse(status=_SERVICE_UNKNOWN)
         else:
-            yield pb.HealthCheckResponse(status=self._status())
-            if not self._draining.is_set():
+            told = self._status()  # it may change while the answer is on its way
+            yield pb.HealthCheckResponse(status=told)
+            if told == _SERVING:
                 await self._draining.wait()
                 yield pb.HealthCheckResponse(status=_NOT_SERVING)
         await self._closing.wait()

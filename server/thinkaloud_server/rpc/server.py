@@ -39,7 +39,7 @@ from thinkaloud_server.rpc.run import RunServicer
 from thinkaloud_server.rpc.socket import UnknownMethods, bind
 from thinkaloud_server.rpc.system import SystemServicer
 
-# For calls that are still open when they were given long enough.
+# Between the last answer and the end of the connections, for the bytes to leave.
 _CLOSING_S = 0.1
 
 
@@ -88,17 +88,12 @@ class RpcServer:
         """Say NOT_SERVING from now on; everything still works."""
         self._health.drain()
 
-    async def stop(self, grace_s: float, linger_s: float = 0.0) -> None:
-        """Let open calls end for so long, then close.
-
-        A client loses what it has not read when its connection closes, the last event included, and sees an OK all
-        the same: connections linger after the last call.
-        """
+    async def stop(self, grace_s: float) -> None:
+        """Let open calls end for so long, then close."""
         self._health.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self.load.idle()
-        await asyncio.sleep(linger_s)
         await self._server.stop(_CLOSING_S)
 
     def _add(self, methods: Sequence[Method], around: Sequence[Interceptor], clock: Clock) -> None:
