@@ -217,7 +217,7 @@ def hold(upstream: str, start: int, seconds: float) -> None:
     """How many streams of 50 tokens a second one core holds before less than 99 % is on time."""
     rows = []
     with server(upstream) as target:
-        for count in range(start, 1001, 100):
+        for count in range(start, 1001, start):
             note(f"holding {count} streams")
             seen = measure(target, upstream, count, int(seconds * 50), 50, 1)
             core = seen["server_cpu_s"] / seen["wall_s"]
@@ -256,7 +256,7 @@ def main() -> None:
             if "paced" in parts:
                 paced(ways, upstream, chosen.streams or (64, 200, 400), 4 if chosen.quick else 10)
         if "hold" in parts:
-            hold(upstream, 300, 4 if chosen.quick else 10)
+            hold(upstream, 50, 4 if chosen.quick else 10)
         if "memory" in parts:
             memory(upstream, chosen.watchers)
     note("")
