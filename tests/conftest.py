@@ -1,4 +1,4 @@
-"""What every test is held to, whoever wrote it: an asyncio test leaves no task behind."""
+"""What every test is held to, whoever wrote it: an asyncio test leaves no task behind; and how examples are made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # A cancelled task needs a moment to unwind after its owner has gone; one that takes longer has no owner.
 UNWIND_S = 1.0
+
+# Tests run two at a time, on machines that are busy: how long an example took says nothing about the code.
+settings.register_profile("busy", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture

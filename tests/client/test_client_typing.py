@@ -16,12 +16,12 @@ USER_PROGRAM = Path(__file__).with_name("user_program.py")
 
 
 def mypy(program: Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    """Strict, with no configuration of ours, and the client as something that is installed."""
+    """Strict, with no configuration of ours, and the client as something that is installed: on Python's own path."""
     pytest.importorskip("mypy")
-    arguments = ["--strict", "--follow-imports=silent", "--config-file=", f"--cache-dir={cache}", str(program)]
+    arguments = ["--strict", "--config-file=", f"--cache-dir={cache}", str(program)]
     return subprocess.run(
         [sys.executable, "-m", "mypy", *arguments],
-        env={**os.environ, "MYPYPATH": str(CLIENT)},
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
         cwd=cache,
         capture_output=True,
         text=True,

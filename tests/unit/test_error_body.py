@@ -163,7 +163,7 @@ def test_a_secret_across_the_bound_is_masked_before_the_cut() -> None:
     assert "sk-abc" not in presentable("x" * (MESSAGE_CHARACTERS_MAX - 8) + " " + key)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5) | st.just('{"error":"x"}'),

@@ -226,7 +226,7 @@ def test_the_values_of_configured_headers_are_secrets_too() -> None:
     assert it.message == "bad ***"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(200, 599), st.binary(max_size=200), st.dictionaries(st.sampled_from(_HEADERS), st.text(max_size=20)))
 def test_no_answer_makes_it_raise(status: int, body: bytes, headers: dict[str, str]) -> None:
     it = answer_failure(ENDPOINT, status, headers, body, reasoning_sent=True)

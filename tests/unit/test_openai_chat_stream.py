@@ -190,7 +190,7 @@ def test_the_key_is_in_no_repr_of_decoder_endpoint_or_request() -> None:
         assert KEY not in repr(thing)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     check_grammar(decode(decoder(), [data]))
@@ -211,7 +211,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.dictionaries(_KEYS, JSON, max_size=4), max_size=4))
 def test_no_json_makes_it_raise(values: list[dict[str, object]]) -> None:
     body = b"".join(b"data: " + json.dumps(value).encode() + b"\n\n" for value in values)
@@ -219,7 +219,7 @@ def test_no_json_makes_it_raise(values: list[dict[str, object]]) -> None:
     check_grammar(decode(decoder("deepseek", reasoning=True), [body.removeprefix(b"data: ")]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 def test_no_choice_makes_it_raise(value: object) -> None:
     body = json.dumps({"id": "1", "choices": [{"index": 0, "delta": value, "finish_reason": value}]}).encode()
