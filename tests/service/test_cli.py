@@ -171,9 +171,10 @@ class TestChat:
         assert ended.stderr == ""
 
     def test_words_without_quotes_and_standard_input_are_questions(self, served: Served) -> None:
-        assert "391" in served.run("chat", "What", "is", "17*23?").stdout
-        assert "391" in served.run("chat", "-", stdin="What is 17*23?\n").stdout
-        assert "391" in served.run("chat", stdin="What is 17*23?\n").stdout
+        chat = ("chat", "--model", "demo/plain")
+        assert "391" in served.run(*chat, "What", "is", "17*23?").stdout
+        assert "391" in served.run(*chat, "-", stdin="What is 17*23?\n").stdout
+        assert "391" in served.run(*chat, stdin="What is 17*23?\n").stdout
 
     def test_reasoning_goes_to_standard_error_on_request(self, served: Served) -> None:
         ended = served.run("chat", "--show-reasoning", QUESTION)
@@ -272,7 +273,7 @@ class TestChat:
             assert re.search(r"\(request [\w.-]+\)", ended.stderr)
 
     def test_a_conversation_goes_on(self, served: Served) -> None:
-        first = events(served.run("chat", "--json", "What is 6*7?").stdout)
+        first = events(served.run("chat", "--json", "--model", "demo/plain", "What is 6*7?").stdout)
         conversation = first[0]["data"]["conversation_id"]
         again = events(served.run("chat", "--json", "--conversation", conversation, "What is 6*8?").stdout)
         assert again[0]["data"]["conversation_id"] == conversation
