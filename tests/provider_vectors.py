@@ -1,4 +1,4 @@
-"""Reading the vectors of providers: one folder a case, of `request.json`, `response.sse` and `deltas.jsonl`.
+"""Reading the vectors of providers: one folder a case, of `request.json`, `response.*` (its bytes) and `deltas.jsonl`.
 
 `request.json` holds what is asked of the model (`asked`, in short) and the body that must be sent for it (`sent`);
 `deltas.jsonl` what the decoder must say of the response, neighbouring text joined.
@@ -16,7 +16,7 @@ from thinkaloud_server.core.delta import Delta
 from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.request import ModelRequest, ReasoningControl, Sampling, Tool
 from thinkaloud_server.providers.dialect import Endpoint
-from thinkaloud_server.providers.table import VENDORS_BY_NAME
+from thinkaloud_server.providers.table import vendor_named
 
 VECTORS = Path(__file__).parent / "vectors" / "providers"
 WEATHER = Tool("weather", "The weather in a city", '{"type":"object","properties":{"city":{"type":"string"}}}')
@@ -39,15 +39,17 @@ def read_vectors(dialect: str) -> list[Vector]:
 
 def _read(folder: Path) -> Vector:
     spec = json.loads((folder / "request.json").read_text())
-    endpoint, request = request_of(spec["asked"])
+    endpoint, request = request_of(spec["asked"], folder.parent.name)
     # Not splitlines: U+2028 in a text is no end of a line.
     deltas = tuple((folder / "deltas.jsonl").read_text().rstrip("\n").split("\n"))
-    return Vector(folder.name, endpoint, request, spec["sent"], (folder / "response.sse").read_bytes(), deltas)
+    return Vector(folder.name, endpoint, request, spec["sent"], next(folder.glob("response.*")).read_bytes(), deltas)
 
 
-def request_of(asked: Mapping[str, Any]) -> tuple[Endpoint, ModelRequest]:
-    """The endpoint and the request that `asked` is short for."""
-    endpoint = Endpoint("it", "http://provider.example/v1", VENDORS_BY_NAME[asked["vendor"]], api_key="canary-k3y")
+def request_of(asked: Mapping[str, Any], dialect: str) -> tuple[Endpoint, ModelRequest]:
+    """The endpoint of this dialect and the request that `asked` is short for."""
+    endpoint = Endpoint(
+        "it", "http://provider.example/v1", vendor_named(asked["vendor"], dialect), api_key="canary-k3y"
+    )
     reasoning = ReasoningControl(**asked["reasoning"]) if "reasoning" in asked else None
     request = ModelRequest(
         asked["model"],
@@ -63,4 +65,6 @@ def request_of(asked: Mapping[str, Any]) -> tuple[Endpoint, ModelRequest]:
 def as_json(delta: Delta) -> str:
     """A delta as a line of `deltas.jsonl`: its type and what is not its default."""
     values = {name: value for name, value in asdict(delta).items() if value not in ("", 0, None, False)}
+    if "usage" in values and values["usage"]["cost_usd"] is None:
+        del values["usage"]["cost_usd"]
     return json.dumps({"delta": type(delta).__name__, **values}, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""The recorded set: real `openai-chat` streams, the second opinion beside each, and why we differ from it where we do.
+"""The recorded set: real streams of every dialect, the second opinion beside each, and why we differ where we do.
 
-The set is not part of this repository: TRANSCRIPTS_DIR, or ../shared/transcripts. Without it STREAMS is empty, and
-`needs_recorded` skips.
+The set is not part of this repository: TRANSCRIPTS_DIR, or ../shared/transcripts. Without it `streams_of` is empty,
+and `needs_recorded` skips. STREAMS and the tables are those of `openai-chat`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,17 @@ from thinkaloud_server.core.delta import StreamDecoder
 from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.providers.dialect import Endpoint
-from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
-from thinkaloud_server.providers.table import vendor_for
+from thinkaloud_server.providers.table import DIALECTS, vendor_for
 from thinkaloud_server.providers.vendors import Vendor
 
 RECORDED = Path(os.environ.get("TRANSCRIPTS_DIR") or Path(__file__).parents[2] / "shared" / "transcripts")
+
+# The set's names of dialects, where they are not ours.
+DIALECT_OF = {
+    "gemini-generatecontent": "gemini",
+    "ollama-ndjson": "ollama",
+    "bedrock-eventstream": "bedrock-converse",
+}
 
 # Streams that did not end well, with what we make of them.
 FAILED: dict[str, tuple[ErrorReason, str]] = {
@@ -68,6 +75,12 @@ class Recorded:
     meta: dict[str, Any]
 
     @property
+    def dialect(self) -> str:
+        """Our name for it."""
+        theirs: str = self.meta["dialect"]
+        return DIALECT_OF.get(theirs, theirs)
+
+    @property
     def observed(self) -> dict[str, Any]:
         observed: dict[str, Any] = self.meta["observed"]
         return observed
@@ -75,7 +88,7 @@ class Recorded:
     def vendor(self) -> Vendor:
         """As configured by the URL that it was recorded at; some recorders kept only a path."""
         url = self.meta.get("url") or ""
-        return vendor_for(url if url.startswith("https://") else "", self.meta["provider"])
+        return vendor_for(url if url.startswith("https://") else "", self.meta["provider"], self.dialect)
 
     @property
     def usage(self) -> tuple[int, int] | None:
@@ -92,22 +105,27 @@ class Recorded:
 
     def decoder(self, vendor: Vendor) -> StreamDecoder:
         endpoint = Endpoint("it", "http://provider.example/v1", vendor)
-        return OPENAI_CHAT.decoder(endpoint, ModelRequest(self.meta["model"], ()))
+        return DIALECTS[self.dialect].decoder(endpoint, ModelRequest(self.meta["model"], ()))
 
 
-def _recorded() -> list[Recorded]:
+@cache
+def _recorded() -> tuple[Recorded, ...]:
     if not RECORDED.is_dir():
-        return []
+        return ()
     found = []
     for path in sorted(RECORDED.glob("[!_]*/*.meta.json")):
-        meta = json.loads(path.read_text())
-        if meta["dialect"] == "openai-chat":
-            name = f"{path.parent.name}/{path.name.removesuffix('.meta.json')}"
-            found.append(Recorded(name, path.with_name(path.name.replace(".meta.json", ".body")).read_bytes(), meta))
-    return found
+        name = f"{path.parent.name}/{path.name.removesuffix('.meta.json')}"
+        body = path.with_name(path.name.replace(".meta.json", ".body")).read_bytes()
+        found.append(Recorded(name, body, json.loads(path.read_text())))
+    return tuple(found)
 
 
-STREAMS = _recorded()
+def streams_of(dialect: str) -> list[Recorded]:
+    """The recorded streams of this dialect, by our name for it."""
+    return [stream for stream in _recorded() if stream.dialect == dialect]
+
+
+STREAMS = streams_of("openai-chat")
 needs_recorded = pytest.mark.skipif(not STREAMS, reason=f"the recorded set is not at {RECORDED}")
 each_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 

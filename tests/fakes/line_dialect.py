@@ -32,7 +32,8 @@ class LineDialect:
             raise invalid("messages", "must not be empty")
         body = json.dumps({"model": request.model, "reasoning": request.reasoning is not None}).encode()
         headers = (("authorization", f"Bearer {endpoint.api_key}"), ("content-type", "application/json"))
-        return HttpRequest("POST", f"{endpoint.base_url}/chat", headers, body)
+        sent = request.reasoning is not None
+        return HttpRequest("POST", f"{endpoint.base_url}/chat", headers, body, reasoning_sent=sent)
 
     def decoder(self, endpoint: Endpoint, request: ModelRequest) -> StreamDecoder:
         return _LineDecoder()
@@ -57,6 +58,12 @@ class LineDialect:
 
     def models(self, endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
         return [ModelInfo(name=entry["id"], provider=endpoint.provider) for entry in json.loads(body)["data"]]
+
+    def detail(self, endpoint: Endpoint, model: ModelInfo) -> HttpRequest | None:
+        return None
+
+    def detailed(self, endpoint: Endpoint, model: ModelInfo, body: bytes) -> ModelInfo:
+        return model
 
 
 class _LineDecoder:

@@ -62,6 +62,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     """An answer in the form of the files."""
     return asdict(answer) | {
         "tool_calls": [asdict(call) for call in answer.tool_calls],
+        "usage": {name: count for name, count in asdict(answer.usage).items() if count is not None},
         "failure": answer.failure.reason if answer.failure else "",
         "reasoning_used": answer.reasoning_used,
         "empty": answer.empty,

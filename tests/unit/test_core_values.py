@@ -106,8 +106,10 @@ def test_opaque_state_is_in_no_repr() -> None:
 def test_usage_adds_up() -> None:
     assert Usage(1, 2, 3, 4) + Usage(10, 20, 30, 40) == Usage(11, 22, 33, 44)
     assert Usage() + Usage(1, 2, 3, 4) == Usage(1, 2, 3, 4)
+    assert (Usage(cost_usd=0.5) + Usage()).cost_usd == 0.5
+    assert (Usage(cost_usd=0.5) + Usage(cost_usd=0.25)).cost_usd == 0.75
 
 
 def test_without_reasoning_leaves_every_reasoning_field_out() -> None:
     request = ModelRequest("m", (), reasoning=ReasoningControl(effort="high"))
-    assert request.without_reasoning() == ModelRequest("m", ())
+    assert request.without_reasoning() == ModelRequest("m", (), plain=True)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from thinkaloud_server.app.config import Config, ProviderSection
 from thinkaloud_server.app.discover import LATER, LOCAL, PREFERRED, by_variables, chat_models, discover, probe
-from thinkaloud_server.providers.vendor_rows import VENDORS
+from thinkaloud_server.providers.rows import VENDORS
 from thinkaloud_server.providers.vendors import Vendor
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.errors import ErrorReason
+from thinkaloud_server.core.request import ModelRequest, ReasoningControl
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.error_body import MESSAGE_CHARACTERS_MAX, ErrorBody
 from thinkaloud_server.providers.failure import RULES, answer_failure, reasoning_refused, stream_failure
-from thinkaloud_server.providers.table import VENDORS_BY_NAME, vendor_for
+from thinkaloud_server.providers.table import vendor_for, vendor_named
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "errors"
 RECORDED = Path(os.environ.get("TRANSCRIPTS_DIR") or Path(__file__).parents[3] / "shared" / "transcripts") / "_errors"
@@ -27,7 +28,7 @@ TABLE = list(csv.DictReader((VECTORS / "recorded.tsv").read_text().splitlines(),
 
 _HEADERS = ("retry-after", "retry-after-ms", "date", "x-ratelimit-reset", "x-ratelimit-reset-tokens", "x-should-retry")
 KEY = "canary-k3y"
-ENDPOINT = Endpoint("it", "http://gpu-7.internal:8000/v1", VENDORS_BY_NAME["generic"], api_key=KEY)
+ENDPOINT = Endpoint("it", "http://gpu-7.internal:8000/v1", vendor_named("generic", "openai-chat"), api_key=KEY)
 
 
 def failure(status: int, body: object = "", *, headers: dict[str, str] | None = None, sent: bool = True) -> Failure:
@@ -195,11 +196,11 @@ def test_a_hint_is_for_what_passes_with_time() -> None:
 
 def test_an_error_inside_a_stream_has_the_status_of_its_body() -> None:
     error = ErrorBody(message="slow down", codes=frozenset({"429"}), status=429, retry_delay="2s")
-    it = stream_failure(ENDPOINT, error, reasoning_sent=True)
+    it = stream_failure(ENDPOINT, ModelRequest("m-1", (), reasoning=ReasoningControl("high")), error)
     assert (it.reason, it.status, it.retry_after_s) == (ErrorReason.UPSTREAM_RATE_LIMITED, 429, 2.0)
-    unknown = stream_failure(ENDPOINT, ErrorBody(message="something broke"), reasoning_sent=True)
+    unknown = stream_failure(ENDPOINT, ModelRequest("m-1", ()), ErrorBody(message="something broke"))
     assert (unknown.reason, unknown.status) == (ErrorReason.UPSTREAM_ERROR, 0)
-    assert stream_failure(ENDPOINT, ErrorBody(), reasoning_sent=True).message
+    assert stream_failure(ENDPOINT, ModelRequest("m-1", ()), ErrorBody()).message
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,9 @@ def test_neither_key_nor_host_is_ever_in_a_failure(status: int, body: object) ->
 
 
 def test_the_values_of_configured_headers_are_secrets_too() -> None:
-    endpoint = Endpoint("it", "http://h.example/v1", VENDORS_BY_NAME["generic"], headers=(("x-team-token", "t0ken-7"),))
+    endpoint = Endpoint(
+        "it", "http://h.example/v1", vendor_named("generic", "openai-chat"), headers=(("x-team-token", "t0ken-7"),)
+    )
     it = answer_failure(endpoint, 401, {}, b"bad t0ken-7", reasoning_sent=False)
     assert it.message == "bad ***"
 

@@ -12,9 +12,9 @@ import pytest
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
-from thinkaloud_server.providers.table import VENDORS_BY_NAME
+from thinkaloud_server.providers.table import vendor_named
 
-ENDPOINT = Endpoint("it", "http://provider.example/v1", VENDORS_BY_NAME["generic"], api_key="k3y")
+ENDPOINT = Endpoint("it", "http://provider.example/v1", vendor_named("generic", "openai-chat"), api_key="k3y")
 RECORDED = Path(os.environ.get("TRANSCRIPTS_DIR") or Path(__file__).parents[3] / "shared" / "transcripts") / "_models"
 
 

@@ -23,13 +23,14 @@ from thinkaloud_server.core.message import (
 from thinkaloud_server.core.request import ModelRequest, ReasoningControl, ResponseFormat, Sampling, Tool
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
-from thinkaloud_server.providers.table import VENDORS_BY_NAME
+from thinkaloud_server.providers.rows.openai_chat import GENERIC, VENDORS
+from thinkaloud_server.providers.table import vendor_named
 
 PNG = ImagePart(data_base64="iVBORw0K", content_type="image/png")
 
 
 def endpoint(vendor: str = "generic", **more: Any) -> Endpoint:
-    return Endpoint("it", "http://provider.example/v1", VENDORS_BY_NAME[vendor], **more)
+    return Endpoint("it", "http://provider.example/v1", vendor_named(vendor, "openai-chat"), **more)
 
 
 def sent(vendor: str = "generic", *messages: Message, **asked: Any) -> dict[str, Any]:
@@ -351,12 +352,12 @@ def test_reasoning_controls(vendor: str, model: str, control: Control, expected:
     assert {name: value for name, value in body.items() if name not in sent(vendor)} == expected
 
 
-@pytest.mark.parametrize("vendor", VENDORS_BY_NAME)
+@pytest.mark.parametrize("vendor", [row.name for row in (*VENDORS, GENERIC)])
 def test_a_request_that_asks_nothing_about_reasoning_says_nothing_about_it(vendor: str) -> None:
     assert set(sent(vendor)) <= {"model", "messages", "stream", "stream_options"}
 
 
-@pytest.mark.parametrize("vendor", VENDORS_BY_NAME)
+@pytest.mark.parametrize("vendor", [row.name for row in (*VENDORS, GENERIC)])
 def test_building_a_request_never_changes_the_table(vendor: str) -> None:
     for effort in EFFORTS:
         first = sent(vendor, reasoning=Control(effort))  # type: ignore[arg-type]  # the efforts' own names

@@ -25,7 +25,7 @@ from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.error_body import ErrorBody
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
 from thinkaloud_server.providers.openai_chat.stream import ChatDecoder
-from thinkaloud_server.providers.table import VENDORS_BY_NAME
+from thinkaloud_server.providers.table import vendor_named
 from thinkaloud_server.providers.vendors import Vendor
 
 VECTORS = read_vectors("openai-chat")
@@ -33,7 +33,7 @@ KEY = "canary-k3y-of-the-provider"
 
 
 def decoder(vendor: str | Vendor = "generic", *, reasoning: bool = False) -> StreamDecoder:
-    row = VENDORS_BY_NAME[vendor] if isinstance(vendor, str) else vendor
+    row = vendor_named(vendor, "openai-chat") if isinstance(vendor, str) else vendor
     endpoint = Endpoint("it", "http://provider.example/v1", row, api_key=KEY)
     control = ReasoningControl("high") if reasoning else None
     return OPENAI_CHAT.decoder(endpoint, ModelRequest("m-1", (), reasoning=control))
@@ -183,7 +183,9 @@ def test_the_key_is_in_no_failure(body: str) -> None:
 
 
 def test_the_key_is_in_no_repr_of_decoder_endpoint_or_request() -> None:
-    endpoint = Endpoint("it", "http://h/v1", VENDORS_BY_NAME["azure"], api_key=KEY, headers=(("x-auth", KEY),))
+    endpoint = Endpoint(
+        "it", "http://h/v1", vendor_named("azure", "openai-chat"), api_key=KEY, headers=(("x-auth", KEY),)
+    )
     request = ModelRequest("m-1", ())
     built = OPENAI_CHAT.request(endpoint, request)
     for thing in (endpoint, built, OPENAI_CHAT.listing(endpoint), OPENAI_CHAT.decoder(endpoint, request), OPENAI_CHAT):

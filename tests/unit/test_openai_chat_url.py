@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.providers.dialect import Endpoint
-from thinkaloud_server.providers.openai_chat.url import chat_url, models_url
+from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
 from thinkaloud_server.providers.table import vendor_for
 
 AZURE = "https://it.openai.azure.com"
@@ -43,10 +44,11 @@ AZURE = "https://it.openai.azure.com"
     ],
 )
 def test_where_a_chat_is_posted(base_url: str, expected: str) -> None:
-    assert chat_url(Endpoint("it", base_url, vendor_for(base_url))) == expected
+    endpoint = Endpoint("it", base_url, vendor_for(base_url, dialect="openai-chat"))
+    assert OPENAI_CHAT.request(endpoint, ModelRequest("m-1", ())).url == expected
 
 
 def test_where_the_models_are() -> None:
     for base_url in ("https://api.groq.com/openai/v1", "https://api.groq.com/openai/v1/chat/completions"):
         endpoint = Endpoint("it", base_url, vendor_for(base_url))
-        assert models_url(endpoint) == "https://api.groq.com/openai/v1/models"
+        assert OPENAI_CHAT.listing(endpoint).url == "https://api.groq.com/openai/v1/models"

@@ -37,7 +37,7 @@ from thinkaloud_server.core.delta import (
     UsageReport,
 )
 from thinkaloud_server.core.errors import ErrorReason
-from thinkaloud_server.providers.vendor_rows import GENERIC
+from thinkaloud_server.providers.rows import GENERIC
 
 pytestmark = needs_recorded
 

@@ -12,8 +12,8 @@ from thinkaloud_server.core.delta import EndOfStream, ReasoningDelta, StateDelta
 from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.request import EFFORTS, ModelRequest, ReasoningControl, Sampling
 from thinkaloud_server.providers.dialect import Endpoint
-from thinkaloud_server.providers.table import DIALECTS, VENDORS_BY_NAME, discoverable, local, vendor_for
-from thinkaloud_server.providers.vendor_rows import GENERIC, VENDORS
+from thinkaloud_server.providers.rows import GENERICS, VENDORS
+from thinkaloud_server.providers.table import DIALECTS, discoverable, local, vendor_for
 from thinkaloud_server.providers.vendors import Reasoning, Vendor
 
 URLS = [
@@ -75,17 +75,25 @@ def test_a_row_is_sound(row: Vendor) -> None:
     assert row.dialect in DIALECTS
     assert row.hosts or row.ports, "nothing would ever be recognised as this vendor"
     if row.base_url:
-        assert vendor_for(row.base_url) is row
+        assert vendor_for(row.base_url, dialect=row.dialect if row.alternate else "") is row
         assert urlsplit(row.base_url).scheme == ("http" if row.ports else "https")
-    for reasoning in (row.reasoning, *(model for _, model in row.by_model)):
+    for reasoning in (row.reasoning, *(model for _, model in (*row.by_form, *row.by_model))):
         assert set(reasoning.words) <= set(EFFORTS)
         assert bool(reasoning.words) == bool(reasoning.effort)
     assert set(row.replay) <= {"reasoning_details", "reasoning_content"}
 
 
 def test_names_are_unique_and_the_generic_row_has_none_of_its_own_places() -> None:
-    assert len(VENDORS_BY_NAME) == len(VENDORS) + 1
-    assert (GENERIC.hosts, GENERIC.ports) == ((), ())
+    rows = [(row.name, row.dialect) for row in (*VENDORS, *GENERICS.values())]
+    assert len(rows) == len(set(rows))
+    assert set(GENERICS) == set(DIALECTS)
+    for dialect, row in GENERICS.items():
+        assert (row.name, row.dialect, row.hosts, row.ports) == ("generic", dialect, (), ())
+
+
+def test_a_vendor_speaks_one_dialect_unasked() -> None:
+    unasked = [(row.name, row.paths) for row in VENDORS if not row.alternate]
+    assert len(unasked) == len(set(unasked))
 
 
 def test_the_usual_variables_are_known() -> None:

@@ -25,7 +25,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-DIALECTS = ("openai-chat",)
+from thinkaloud_server.providers import table
+
+DIALECTS = tuple(table.DIALECTS)
 DEMO = "demo"
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
@@ -193,7 +195,7 @@ class TimeoutsSection(Section):
 class ProviderSection(Section):
     """[providers.NAME]: one endpoint with its key."""
 
-    dialect: str = "openai-chat"
+    dialect: str = ""  # the vendor's own
     base_url: str
     api_key: Secret | None = None
     api_key_env: str | None = None
@@ -206,7 +208,7 @@ class ProviderSection(Section):
     @field_validator("dialect")
     @classmethod
     def _dialect(cls, name: str) -> str:
-        if name not in DIALECTS:
+        if name and name not in DIALECTS:
             raise ValueError(f"expected one of {', '.join(DIALECTS)}")
         return name
 

@@ -66,7 +66,7 @@ async def assemble(
     providers: dict[str, Provider] = {
         name: HttpProvider(
             endpoint=endpoint,
-            dialect=DIALECTS[sections[name].dialect],
+            dialect=DIALECTS[endpoint.vendor.dialect],
             upstream=upstream,
             timeouts=_timeouts(sections[name], endpoint, config.runs.run_s),
         )
@@ -125,7 +125,7 @@ def _endpoint(name: str, section: ProviderSection, environ: Mapping[str, str]) -
     return Endpoint(
         provider=name,
         base_url=section.base_url,
-        vendor=vendor_for(section.base_url, name),
+        vendor=vendor_for(section.base_url, name, section.dialect),
         api_key=config_load.api_key(name, section, environ).reveal(),
         headers=tuple((header, value.reveal()) for header, value in section.headers.items()),
         starts_in_reasoning=section.starts_in_reasoning,

@@ -52,25 +52,22 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRequest:
-    """One request to one model. `model` is the provider's own name for it, without the provider."""
+class Price:
+    """US dollars a token, as a listing or a table of ours says. `cached` and `reasoning` only where they differ."""
 
-    model: str
-    messages: tuple[Message, ...]
-    reasoning: ReasoningControl | None = None
-    tools: tuple[Tool, ...] = ()
-    tool_choice: str = ""
-    sampling: Sampling = field(default_factory=Sampling)
-    response_format: ResponseFormat | None = None
-
-    def without_reasoning(self) -> ModelRequest:
-        """The same request with every reasoning field left out (which is not the same as "off")."""
-        return replace(self, reasoning=None)
+    input: float
+    output: float
+    cached: float | None = None
+    reasoning: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a listing says about a model; 0, None and "" where it says nothing."""
+    """What is known about a model; 0, None, "" and () where nothing is.
+
+    `efforts` are the words that it takes for an effort, in its vendor's spelling. `forms` are the ways in which it
+    lets itself be told to think, in the words of its dialect's rows ("adaptive", "budget", "level").
+    """
 
     name: str
     provider: str
@@ -79,7 +76,33 @@ class ModelInfo:
     reasoning: Literal["none", "optional", "mandatory", ""] = ""
     vision: bool = False
     tools: bool = False
+    efforts: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
+    price: Price | None = None
 
     @property
     def id(self) -> str:
         return f"{self.provider}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request to one model. `model` is the provider's own name for it, without the provider.
+
+    `info` is what is known about the model, or None. `plain` leaves every field about reasoning out, also those
+    that only make it readable: a retry after a provider refused one.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    reasoning: ReasoningControl | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    response_format: ResponseFormat | None = None
+    info: ModelInfo | None = None
+    plain: bool = False
+
+    def without_reasoning(self) -> ModelRequest:
+        """The same request with every reasoning field left out (which is not the same as "off")."""
+        return replace(self, reasoning=None, plain=True)

@@ -7,19 +7,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them. Reasoning is part of output, cached is part of input."""
+    """Tokens as the provider counted them. Reasoning is part of output, cached is part of input.
+
+    `cost_usd` is what they cost in US dollars: the provider's own word, else by known prices, else None.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cached_tokens: int = 0
+    cost_usd: float | None = None
 
     def __add__(self, other: Usage) -> Usage:
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.cached_tokens + other.cached_tokens,
+            sum(costs) if costs else None,
         )
 
 

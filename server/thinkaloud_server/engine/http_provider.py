@@ -77,6 +77,7 @@ class HttpProvider:
     ) -> AsyncIterator[AsyncIterator[Sequence[Delta]]]:
         """Entering waits for the head of the answer; each batch is what one read of its body brought."""
         http_request = self._dialect.request(self._endpoint, request)
+        trace.reasoning_sent, trace.adjusted = http_request.reasoning_sent, http_request.adjusted
         async with AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
@@ -88,7 +89,7 @@ class HttpProvider:
                 if _is_stream(answer):
                     batches = _decoded(answer, self._dialect.decoder(self._endpoint, request))
                 else:
-                    batches = _only(await self._refusal(answer, reasoning_sent=request.reasoning is not None))
+                    batches = _only(await self._refusal(answer, reasoning_sent=trace.reasoning_sent))
             yield await stack.enter_async_context(aclosing(batches))
 
     async def models(self) -> Sequence[ModelInfo]:

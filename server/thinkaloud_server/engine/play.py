@@ -61,6 +61,7 @@ class Play:
         self._flushed = False
         self._trace = AttemptTrace()
         self._attempts: list[Attempt] = []
+        self._adjusted: set[str] = set()
         self._asked_at = 0.0
         self._spoke_at = 0.0
 
@@ -105,7 +106,7 @@ class Play:
                 return failure, True
             decision = decide(
                 failure,
-                reasoning_sent=request.reasoning is not None,
+                reasoning_sent=self._trace.reasoning_sent,
                 retries=retries,
                 fallbacks_left=fallbacks_left,
                 budget=self._budget,
@@ -144,7 +145,7 @@ class Play:
                 Attempt(
                     model=candidate.id,
                     provider=candidate.provider.name,
-                    reasoning=request.reasoning is not None,
+                    reasoning=self._trace.reasoning_sent,
                     status=self._trace.status,
                     code=str(failure.reason) if failure else "",
                     message=failure.message if failure else "",
@@ -158,6 +159,7 @@ class Play:
         append = self._writer.append
         stream = candidate.provider.stream(request, request_id=self._run.request_id, trace=self._trace)
         async with stream as batches:
+            self._tell_adjusted(candidate)
             async for batch in batches:
                 for delta in batch:
                     for event in feed(delta):
@@ -174,6 +176,14 @@ class Play:
         if answer.empty:
             return Failure(ErrorReason.EMPTY_RESPONSE, "the model ended its answer without saying anything")
         return None
+
+    def _tell_adjusted(self, candidate: Candidate) -> None:
+        """What of the reasoning control was changed for this model, once a run."""
+        for note in self._trace.adjusted:
+            said = f"{candidate.id}: {note}"
+            if said not in self._adjusted:
+                self._adjusted.add(said)
+                self._writer.append(Warning("ADJUSTED", said))
 
     def _request(self, candidate: Candidate) -> ModelRequest:
         turn = self._turn

@@ -128,10 +128,13 @@ class AttemptTrace:
     """What is learnt of one request to a provider while it runs; written by the provider, read by the turn.
 
     `sent` is True once any byte of the request may have reached the provider: from then on it is not sent again
-    without the provider's word. Milliseconds as in Timing.
+    without the provider's word. `reasoning_sent` says that the request held a field about reasoning, `adjusted` what
+    was changed of a control that the model does not take as it was asked for. Milliseconds as in Timing.
     """
 
     sent: bool = False
+    reasoning_sent: bool = False
+    adjusted: tuple[str, ...] = ()
     status: int = 0
     connect_ms: float = 0.0
     first_byte_ms: float = 0.0

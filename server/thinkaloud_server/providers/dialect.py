@@ -28,12 +28,18 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One HTTP request, ready to send. Headers may hold the key and are in no repr."""
+    """One HTTP request, ready to send. Headers may hold the key and are in no repr.
+
+    `reasoning_sent` says that it holds a field about reasoning, which a provider may refuse; `adjusted` what the
+    caller should know of a control that could not be said as it was asked for.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    reasoning_sent: bool = False
+    adjusted: tuple[str, ...] = ()
 
 
 class Dialect(Protocol):
@@ -63,3 +69,9 @@ class Dialect(Protocol):
 
     def models(self, endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
         """The models of a listing's body. Raises ValueError for a body that is no listing."""
+
+    def detail(self, endpoint: Endpoint, model: ModelInfo) -> HttpRequest | None:
+        """The request for what the listing did not say of this model; None where the listing says it all."""
+
+    def detailed(self, endpoint: Endpoint, model: ModelInfo, body: bytes) -> ModelInfo:
+        """The model with what the answer to `detail` says. Raises ValueError for a body that says nothing."""

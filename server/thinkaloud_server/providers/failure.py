@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.errors import ErrorReason
+from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.error_body import ErrorBody, presentable, read_error
+from thinkaloud_server.providers.reasoning import reasoning_fields
 from thinkaloud_server.providers.retry_after import retry_after_s
 
 
@@ -243,9 +245,10 @@ def answer_failure(
     return _classify(endpoint, status, headers, error, reasoning_sent=reasoning_sent)
 
 
-def stream_failure(endpoint: Endpoint, error: ErrorBody, *, reasoning_sent: bool) -> Failure:
-    """What an error inside a stream means. Its status is the body's own, or 0."""
-    return _classify(endpoint, 0, {}, error, reasoning_sent=reasoning_sent)
+def stream_failure(endpoint: Endpoint, request: ModelRequest, error: ErrorBody) -> Failure:
+    """What an error inside the answer to this request means. Its status is the body's own, or 0."""
+    sent = bool(reasoning_fields(endpoint.vendor, request).fields)
+    return _classify(endpoint, 0, {}, error, reasoning_sent=sent)
 
 
 def _classify(

@@ -12,40 +12,61 @@ from urllib.parse import SplitResult, urlsplit
 
 from thinkaloud_server.providers.dialect import Dialect
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
-from thinkaloud_server.providers.vendor_rows import GENERIC, VENDORS
+from thinkaloud_server.providers.rows import GENERIC, GENERICS, VENDORS
 from thinkaloud_server.providers.vendors import Vendor
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({dialect.name: dialect for dialect in (OPENAI_CHAT,)})
 
-VENDORS_BY_NAME: Mapping[str, Vendor] = MappingProxyType({vendor.name: vendor for vendor in (*VENDORS, GENERIC)})
 
+def vendor_for(base_url: str, name: str = "", dialect: str = "", rows: tuple[Vendor, ...] = VENDORS) -> Vendor:
+    """The row of the vendor behind this URL. `name` is the provider's configured name, or a row's.
 
-def vendor_for(base_url: str, name: str = "", rows: tuple[Vendor, ...] = VENDORS) -> Vendor:
-    """The row of the vendor behind this URL. `name` is the provider's configured name, or a row's."""
+    With a `dialect` only its rows count; without, the one that the vendor speaks unasked is found.
+    """
     url = urlsplit(base_url)
+    rows = tuple(row for row in rows if (row.dialect == dialect if dialect else not row.alternate))
+    # A row that is narrowed to a path knows more of the URL than one that is not.
+    rows = tuple(sorted(rows, key=lambda row: not row.paths))
     found = next((row for row in rows if _at_host(row, url)), None)
     if found is None:
-        found = next((row for row in rows if row.name == name), None)
+        named = [row for row in rows if row.name == name]
+        found = next((row for row in named if _at_path(row, url)), named[-1] if named else None)
     if found is None:
-        found = next((row for row in rows if url.scheme == "http" and _port(url) in row.ports), None)
-    return GENERIC if found is None else found
+        found = next((row for row in rows if url.scheme == "http" and _at_port(row, url)), None)
+    return GENERICS[dialect or GENERIC.dialect] if found is None else found
+
+
+def vendor_named(name: str, dialect: str = "") -> Vendor:
+    """The row of this name, in this dialect or in the vendor's own. Raises KeyError."""
+    for row in (*VENDORS, *GENERICS.values()):
+        if row.name == name and (row.dialect == dialect if dialect else not row.alternate):
+            return row
+    raise KeyError(name)
 
 
 def discoverable(rows: tuple[Vendor, ...] = VENDORS) -> tuple[Vendor, ...]:
     """The rows that a key in the environment is enough for: those with a base URL and names of variables."""
-    return tuple(row for row in rows if row.base_url and row.key_env)
+    return tuple(row for row in rows if row.base_url and row.key_env and not row.alternate)
 
 
 def local(rows: tuple[Vendor, ...] = VENDORS) -> tuple[Vendor, ...]:
     """The rows of servers that may be running on this machine, without a key."""
-    return tuple(row for row in rows if row.base_url and row.ports)
+    return tuple(row for row in rows if row.base_url and row.ports and not row.alternate)
 
 
 def _at_host(row: Vendor, url: SplitResult) -> bool:
     host = (url.hostname or "").lower().rstrip(".")
     if not any(host.endswith(known) if known.startswith(".") else host == known for known in row.hosts):
         return False
+    return _at_path(row, url)
+
+
+def _at_path(row: Vendor, url: SplitResult) -> bool:
     return not row.paths or any(path in url.path for path in row.paths)
+
+
+def _at_port(row: Vendor, url: SplitResult) -> bool:
+    return _port(url) in row.ports and _at_path(row, url)
 
 
 def _port(url: SplitResult) -> int | None:

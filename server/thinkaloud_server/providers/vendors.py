@@ -1,4 +1,4 @@
-"""What a vendor does its own way, as data: the shape of a row. The rows are in `vendor_rows.py`.
+"""What a vendor does its own way, as data: the shape of a row. The rows are in `rows/`.
 
 A row says where the vendor is found (host, path, port), what it wants in a request (`Reasoning`, field names), and
 what its streams may lack. Nothing here knows how a request is built or a stream is read: dialects read the rows.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from thinkaloud_server.core.request import Effort
+from thinkaloud_server.core.request import Effort, ModelInfo
 
 Fields = Mapping[str, Any]
 
@@ -28,6 +28,8 @@ class Reasoning:
     token count, and the kind of summary; "" where there is none. An effort that `words` lacks has no word.
     `on` goes into every request that asks for thinking, `bare` into one that names neither effort nor budget, and
     `off` is what the effort "none" becomes (None: it is a word like the others).
+    `shown` goes into every request to a model that thinks unasked: it makes the thoughts readable and changes
+    nothing about how much is thought. `budget_min` and `budget_max` bound the budget; 0 is no bound.
     """
 
     effort: str = ""
@@ -37,19 +39,24 @@ class Reasoning:
     off: Fields | None = None
     budget: str = ""
     summary: str = ""
+    shown: Fields = field(default_factory=_nothing)
+    budget_min: int = 0
+    budget_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """One row: a vendor, where it is found, and its own ways.
+    """One row: a vendor in one dialect, where it is found, and its own ways.
 
     Found by `hosts` (a host, or the end of one: ".azure.com"), narrowed by `paths` (pieces of the URL's path), or by
     `ports` (plain http only). `base_url` and `key_env` are for discovery; the path of `base_url` is taken where a
-    configured URL has none.
+    configured URL has none. An `alternate` row is found only where its dialect was asked for by name: the vendor's
+    other row is what it speaks by itself.
     """
 
     name: str
     dialect: str = "openai-chat"
+    alternate: bool = False
     base_url: str = ""
     key_env: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -57,14 +64,21 @@ class Vendor:
     ports: tuple[int, ...] = ()
     # The header that carries the key; "authorization" puts "Bearer " before it.
     key_header: str = "authorization"
+    # Headers of every request to it.
+    headers: tuple[tuple[str, str], ...] = ()
     # Added to the query of a URL with this piece in its path, where it is not there yet.
     query: tuple[tuple[str, str, str], ...] = ()
+    # Where a chat is posted to and models are listed; "{model}" becomes the model's name.
     chat_path: str = "/chat/completions"
     models_path: str = "/models"
+    # Fields of every body.
+    body: Fields = field(default_factory=_nothing)
     # It sends comments or pings while it works, so a shorter silence means that it is gone.
     pings: bool = False
     # Its streams may end with the format's end mark and no reason to finish.
     finish_optional: bool = False
+    # Its listing tells how a model is told to think, so it is worth a look before the first request that does.
+    lists_reasoning: bool = False
     # It takes `stream_options: {include_usage: true}`; False where usage comes by itself or the field is refused.
     usage_option: bool = True
     max_tokens_field: str = "max_tokens"
@@ -74,10 +88,16 @@ class Vendor:
     # Fields of the assistant's message that it wants back verbatim in the next request.
     replay: tuple[str, ...] = ()
     reasoning: Reasoning = field(default_factory=Reasoning)
+    # Controls by a form that the model's listing names (ModelInfo.forms): the first pair that it has.
+    by_form: tuple[tuple[str, Reasoning], ...] = ()
     # Models whose controls differ: the first pair whose text is in the model's name.
     by_model: tuple[tuple[str, Reasoning], ...] = ()
 
-    def reasoning_of(self, model: str) -> Reasoning:
-        """The controls of this model."""
+    def reasoning_of(self, model: str, info: ModelInfo | None = None) -> Reasoning:
+        """The controls of this model: as its listing has them, else as its name suggests, else the vendor's."""
+        if info is not None and info.forms:
+            for form, row in self.by_form:
+                if form in info.forms:
+                    return row
         name = model.lower()
         return next((row for part, row in self.by_model if part in name), self.reasoning)

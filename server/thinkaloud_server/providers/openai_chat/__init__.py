@@ -3,9 +3,9 @@
     request.py     the request: messages, tools, sampling, reasoning controls
     stream.py      the answer, decoded as it comes; chunk, tool_calls, counts, finish, replay, last_words are its parts
     listing.py     the models
-    url.py         where all that is
 
-What an error means is common to all dialects: `providers/failure.py`.
+What an error means, how a control of reasoning is said, and how an answer ends are common to all dialects:
+`failure.py`, `reasoning.py` and `answer.py` beside this folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class OpenAiChat:
         return ChatDecoder(
             finish_optional=endpoint.vendor.finish_optional,
             replay=endpoint.vendor.replay,
-            classify=partial(stream_failure, endpoint, reasoning_sent=request.reasoning is not None),
+            classify=partial(stream_failure, endpoint, request),
         )
 
     def failure(
@@ -51,6 +51,12 @@ class OpenAiChat:
 
     def models(self, endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
         return read_models(endpoint, body)
+
+    def detail(self, endpoint: Endpoint, model: ModelInfo) -> HttpRequest | None:
+        return None
+
+    def detailed(self, endpoint: Endpoint, model: ModelInfo, body: bytes) -> ModelInfo:
+        return model
 
 
 OPENAI_CHAT: Dialect = OpenAiChat()

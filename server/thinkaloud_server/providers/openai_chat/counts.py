@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.providers.fact import count
 
 
 def usage_of(value: object) -> Usage | None:
@@ -17,29 +16,16 @@ def usage_of(value: object) -> Usage | None:
         return None
     written = value.get("completion_tokens_details") or value.get("output_tokens_details")
     read = value.get("prompt_tokens_details") or value.get("input_tokens_details")
-    inputs = _count(value, "prompt_tokens", "input_tokens")
-    outputs = _count(value, "completion_tokens", "output_tokens")
-    reasoning = _count(written, "reasoning_tokens") or _count(value, "reasoning_tokens")
-    cached = _count(read, "cached_tokens") or _count(
+    inputs = count(value, "prompt_tokens", "input_tokens")
+    outputs = count(value, "completion_tokens", "output_tokens")
+    reasoning = count(written, "reasoning_tokens") or count(value, "reasoning_tokens")
+    cached = count(read, "cached_tokens") or count(
         value, "prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"
     )
-    if reasoning and _count(value, "total_tokens") == inputs + outputs + reasoning:
+    if reasoning and count(value, "total_tokens") == inputs + outputs + reasoning:
         outputs += reasoning
     usage = Usage(inputs, outputs, reasoning, cached)
     return usage if usage != _NOTHING else None
 
 
 _NOTHING = Usage()
-
-
-def _count(value: object, *names: str) -> int:
-    if not isinstance(value, dict):
-        return 0
-    return next((count for name in names if (count := _number(value.get(name)))), 0)
-
-
-def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0
-    # Counters are int32 on every face; NaN fails both comparisons.
-    return int(value) if 0 < value < 2**31 else 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
-from thinkaloud_server.providers.openai_chat.request import request_headers
-from thinkaloud_server.providers.openai_chat.url import models_url
+from thinkaloud_server.providers.fact import any_of, at, number
+from thinkaloud_server.providers.http import endpoint_url, request_headers
 
 # Paths of the same fact at different vendors, the most exact first.
 _CONTEXT = (
@@ -44,7 +44,9 @@ _NO_CHAT_TYPES = frozenset(
 
 def listing_request(endpoint: Endpoint) -> HttpRequest:
     """The request for the listing."""
-    return HttpRequest("GET", models_url(endpoint), request_headers(endpoint, accept="application/json"))
+    return HttpRequest(
+        "GET", endpoint_url(endpoint, endpoint.vendor.models_path), request_headers(endpoint, accept="application/json")
+    )
 
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
@@ -67,11 +69,11 @@ def _model(provider: str, name: str, item: dict[str, Any]) -> ModelInfo:
     return ModelInfo(
         name=name,
         provider=provider,
-        context_length=_number(item, _CONTEXT),
-        max_output_tokens=_number(item, _OUTPUT),
+        context_length=number(item, _CONTEXT),
+        max_output_tokens=number(item, _OUTPUT),
         reasoning=_reasoning(item),
-        vision=_any(item, _SEES) is True,
-        tools=_any(item, _CALLS) is True,
+        vision=any_of(item, _SEES) is True,
+        tools=any_of(item, _CALLS) is True,
     )
 
 
@@ -81,46 +83,19 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _can_chat(item: dict[str, Any]) -> bool:
-    if _at(item, "capabilities.completion_chat") is False or item.get("active") is False:
+    if at(item, "capabilities.completion_chat") is False or item.get("active") is False:
         return False
-    outputs = _at(item, "architecture.output_modalities")
+    outputs = at(item, "architecture.output_modalities")
     if isinstance(outputs, list) and outputs and "text" not in outputs:
         return False
-    kinds = (item.get("type"), _at(item, "capabilities.type"))
+    kinds = (item.get("type"), at(item, "capabilities.type"))
     return not any(isinstance(kind, str) and kind in _NO_CHAT_TYPES for kind in kinds)
 
 
 def _reasoning(item: dict[str, Any]) -> Literal["none", "optional", "mandatory", ""]:
-    if _at(item, "reasoning.mandatory") is True:
+    if at(item, "reasoning.mandatory") is True:
         return "mandatory"
-    can = _any(item, _REASONS)
+    can = any_of(item, _REASONS)
     if can is None:
         return ""
     return "optional" if can else "none"
-
-
-def _at(item: object, path: str) -> object:
-    for step in path.split("."):
-        item = item.get(step) if isinstance(item, dict) else None
-    return item
-
-
-def _number(item: dict[str, Any], paths: Iterable[str]) -> int:
-    for path in paths:
-        value = _at(item, path)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
-            return value
-    return 0
-
-
-def _any(item: dict[str, Any], paths: Iterable[str]) -> bool | None:
-    """True or False as the listing says; None where it is silent."""
-    known = None
-    for path in paths:
-        path, _, word = path.partition(":")
-        value = _at(item, path)
-        if word and isinstance(value, list) and value:
-            known = known or word in value
-        elif not word and isinstance(value, bool | list):
-            known = known or bool(value)
-    return known

@@ -1,45 +1,39 @@
-"""Builds the request: messages, tools, sampling, and the vendor's own way of saying how much to think.
+"""Builds the request: messages, tools, sampling, each under the vendor's own names.
 
-Without reasoning controls in the request, no field about reasoning is sent at all: leaving them out is what a retry
-after a refused control means, and what models do then is their vendors' choice.
+How much to think is said by providers/reasoning.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from thinkaloud_server.core.errors import invalid
 from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
-from thinkaloud_server.core.request import EFFORTS, Effort, ModelRequest, ReasoningControl, ResponseFormat, Tool
+from thinkaloud_server.core.request import ModelRequest, ResponseFormat, Tool
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
+from thinkaloud_server.providers.http import endpoint_url, json_object, request_headers
 from thinkaloud_server.providers.openai_chat.replay import replayed_fields
-from thinkaloud_server.providers.openai_chat.url import chat_url
-from thinkaloud_server.providers.vendors import Reasoning, Vendor
+from thinkaloud_server.providers.reasoning import merge, reasoning_fields
+from thinkaloud_server.providers.vendors import Vendor
 
 _TOOL_CHOICES = frozenset({"auto", "none", "required"})
-# The effort that a budget comes nearest to, for vendors without budgets.
-_BUDGETS: tuple[tuple[int, Effort], ...] = ((0, "none"), (1024, "low"), (8192, "medium"), (32768, "high"))
 
 
 def chat_request(endpoint: Endpoint, request: ModelRequest) -> HttpRequest:
     """The streaming request. Raises ChatError(VALIDATION_FAILED) for what the format cannot carry."""
-    body = msgspec.json.encode(_body(endpoint, request))
-    return HttpRequest("POST", chat_url(endpoint), request_headers(endpoint, accept="text/event-stream"), body)
-
-
-def request_headers(endpoint: Endpoint, *, accept: str) -> tuple[tuple[str, str], ...]:
-    """The headers of any request to this endpoint; configured ones take the place of ours."""
-    headers = {"accept": accept}
-    if accept == "text/event-stream":
-        headers["content-type"] = "application/json"
-    if endpoint.api_key:
-        name = endpoint.vendor.key_header
-        headers[name] = f"Bearer {endpoint.api_key}" if name == "authorization" else endpoint.api_key
-    headers.update((name.lower(), value) for name, value in endpoint.headers)
-    return tuple(headers.items())
+    told = reasoning_fields(endpoint.vendor, request)
+    body = msgspec.json.encode(merge(_body(endpoint, request), told.fields))
+    return HttpRequest(
+        "POST",
+        endpoint_url(endpoint, endpoint.vendor.chat_path, model=request.model),
+        request_headers(endpoint, accept="text/event-stream"),
+        body,
+        reasoning_sent=bool(told.fields),
+        adjusted=told.notes,
+    )
 
 
 def _body(endpoint: Endpoint, request: ModelRequest) -> dict[str, Any]:
@@ -62,9 +56,7 @@ def _body(endpoint: Endpoint, request: ModelRequest) -> dict[str, Any]:
         body["tool_choice"] = _tool_choice(vendor, request.tool_choice)
     if request.response_format is not None and request.response_format.type != "text":
         body["response_format"] = _response_format(request.response_format)
-    if request.reasoning is not None:
-        _merge(body, reasoning_fields(vendor.reasoning_of(request.model), request.reasoning))
-    return body
+    return merge(body, vendor.body)
 
 
 def _sampling(vendor: Vendor, request: ModelRequest) -> dict[str, Any]:
@@ -77,49 +69,6 @@ def _sampling(vendor: Vendor, request: ModelRequest) -> dict[str, Any]:
         vendor.seed_field: sampling.seed,
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def reasoning_fields(row: Reasoning, control: ReasoningControl) -> dict[str, Any]:
-    """The fields by which this vendor is told how much to think."""
-    fields: dict[str, Any] = {}
-    budget = control.max_tokens
-    effort = control.effort
-    if effort is None and budget is not None and (not row.budget or budget == 0):
-        effort, budget = _nearest_effort(budget), None
-    if effort == "none" and row.off is not None:
-        return _merge(fields, row.off)
-    _merge(fields, row.on)
-    if budget is not None and effort is None:
-        _put(fields, row.budget, budget)
-    elif effort is not None:
-        if row.effort and effort in row.words:
-            _put(fields, row.effort, row.words[effort])
-    else:
-        _merge(fields, row.bare)
-    if row.summary and control.summary is not None:
-        _put(fields, row.summary, control.summary)
-    return fields
-
-
-def _nearest_effort(budget: int) -> Effort:
-    return next((effort for tokens, effort in _BUDGETS if budget <= tokens), EFFORTS[-1])
-
-
-def _put(fields: dict[str, Any], path: str, value: object) -> None:
-    *parents, name = path.split(".")
-    for parent in parents:
-        fields = fields.setdefault(parent, {})
-    fields[name] = value
-
-
-def _merge(fields: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Put `more` into `fields`, object by object; the rows of the table are never changed."""
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            _merge(fields.setdefault(name, {}), value)
-        else:
-            fields[name] = value
-    return fields
 
 
 def _messages(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[dict[str, Any]]:
@@ -181,7 +130,7 @@ def _image_url(number: int, image: ImagePart) -> str:
 
 def _tool(number: int, tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "description": tool.description}
-    function["parameters"] = _json_object(f"tools[{number}].parameters", tool.parameters or '{"type":"object"}')
+    function["parameters"] = json_object(f"tools[{number}].parameters", tool.parameters or '{"type":"object"}')
     if tool.strict:
         function["strict"] = True
     return {"type": "function", "function": function}
@@ -197,16 +146,7 @@ def _response_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_object":
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name or "answer"}
-    schema["schema"] = _json_object("response_format.schema", wanted.schema)
+    schema["schema"] = json_object("response_format.schema", wanted.schema)
     if wanted.strict:
         schema["strict"] = True
     return {"type": "json_schema", "json_schema": schema}
-
-
-def _json_object(field: str, text: str) -> msgspec.Raw:
-    """JSON text, to be sent verbatim: parsed only to know that it is an object."""
-    try:
-        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
-        raise invalid(field, "must be a JSON object") from None
-    return msgspec.Raw(text.encode())

@@ -1,4 +1,4 @@
-"""The vendor table: every row, in the order in which they are tried. Adding a vendor is adding a row to `VENDORS`.
+"""The vendors that speak `openai-chat`, in the order in which they are tried. Adding one is adding a row to `VENDORS`.
 
 Sources: the vendors' own pages and recorded streams, August 2026.
 """

@@ -1,0 +1,51 @@
+"""Reading facts from decoded JSON whose shape is its vendor's: by paths, each vendor's names for one thing in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def at(item: object, path: str) -> object:
+    """The value at this path ("limits.output") of decoded JSON; None where there is none."""
+    for step in path.split("."):
+        item = item.get(step) if isinstance(item, dict) else None
+    return item
+
+
+def number(item: object, paths: Iterable[str]) -> int:
+    """The first whole number above 0 at one of these paths, if it fits an int32; else 0."""
+    for path in paths:
+        value = at(item, path)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
+            return value
+    return 0
+
+
+def any_of(item: object, paths: Iterable[str]) -> bool | None:
+    """Whether any of these flags is set; "path:word" is set where the list at the path has the word.
+
+    None where the listing is silent about all of them.
+    """
+    known = None
+    for path in paths:
+        path, _, word = path.partition(":")
+        value = at(item, path)
+        if word and isinstance(value, list) and value:
+            known = known or word in value
+        elif not word and isinstance(value, bool | list):
+            known = known or bool(value)
+    return known
+
+
+def count(value: object, *names: str) -> int:
+    """The first of these counters that is above 0; 0 for what is no object, no number, or too large for an int32."""
+    if not isinstance(value, dict):
+        return 0
+    return next((found for name in names if (found := _counted(value.get(name)))), 0)
+
+
+def _counted(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    # Counters are int32 on every face; NaN fails both comparisons.
+    return int(value) if 0 < value < 2**31 else 0
