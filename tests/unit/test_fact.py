@@ -1,0 +1,51 @@
+"""Reading facts from JSON whose shape is its vendor's."""
+
+from __future__ import annotations
+
+import pytest
+
+from thinkaloud_server.providers.fact import any_of, at, count, number
+
+ITEM = {"a": {"b": 7, "flags": ["x"], "off": False}, "zero": 0, "true": True, "big": 2**31, "text": "9", "empty": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("a.b", 7), ("zero", 0), ("a.c", None), ("a.b.c", None), ("text.b", None), ("", None)]
+)
+def test_a_path_leads_to_its_value_or_to_nothing(path: str, value: object) -> None:
+    assert at(ITEM, path) == value
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [(("a.b",), 7), (("zero", "a.b"), 7), (("true",), 0), (("big",), 0), (("text",), 0), (("none",), 0)],
+)
+def test_a_number_is_the_first_whole_one_above_0_that_fits(paths: tuple[str, ...], found: int) -> None:
+    assert number(ITEM, paths) == found
+    assert number("no object", paths) == 0
+
+
+@pytest.mark.parametrize(
+    ("paths", "known"),
+    [
+        (("a.flags:x",), True),
+        (("a.flags:y",), False),
+        (("a.flags:y", "true"), True),
+        (("a.off",), False),
+        (("none",), None),
+        (("empty:x",), None),
+        (("text",), None),
+    ],
+)
+def test_a_flag_is_set_unset_or_not_known(paths: tuple[str, ...], known: bool | None) -> None:
+    assert any_of(ITEM, paths) is known
+
+
+@pytest.mark.parametrize(
+    ("value", "counted"),
+    [(5, 5), (5.0, 5), (True, 0), (-1, 0), (0, 0), ("5", 0), (None, 0), (2**31, 0), (float("nan"), 0)],
+)
+def test_a_count_is_a_number_above_0_that_fits_an_int32(value: object, counted: int) -> None:
+    assert count({"n": value}, "n") == counted
+    assert count({"other": 1, "n": value}, "n", "other") == (counted or 1)
+    assert count([value], "n") == 0
