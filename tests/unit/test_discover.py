@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -25,6 +26,7 @@ LISTING = {"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": "qwen3:
 async def local_server(handler: Handler) -> AsyncIterator[Vendor]:
     app = web.Application()
     app.router.add_get("/v1/models", handler)
+    app.router.add_get("/api/tags", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -107,6 +109,16 @@ async def test_a_local_server_that_lists_its_models_is_found() -> None:
     assert found.name == "ollama"
     assert found.section.base_url == row.base_url
     assert found.models == ("qwen3:4b", "llama3", "nomic-embed-text")
+
+
+async def test_ollama_is_found_by_its_own_listing() -> None:
+    tags = {"models": [{"name": "nomic-embed-text:latest"}, {"name": "qwen3:4b"}]}
+    (ollama,) = [row for row in LOCAL if row.name == "ollama"]
+    async with local_server(answering(tags)) as row:
+        moved = replace(ollama, base_url=row.base_url.removesuffix("/v1"))
+        (found,) = await probe([moved], 5.0)
+    assert (found.name, found.section.base_url) == ("ollama", moved.base_url)
+    assert found.models == ("qwen3:4b", "nomic-embed-text:latest")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ def test_other_statuses_never_refuse_a_control(status: int) -> None:
 # The sentences of formats §2, and what only sounds like them.
 REFUSED = [
     '"llama3.1:8b" does not support thinking',
+    'think value "high" is not supported for this model',
+    'invalid think value: "xhigh" (must be "high", "medium", "low", "max", true, or false)',
     "This model doesn't support reasoning",
     "Model grok-code-fast-1 does not support parameter reasoningEffort.",
     "This model does not support effort level 'xhigh'. Supported levels: high, low.",

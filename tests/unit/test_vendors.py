@@ -47,6 +47,8 @@ URLS = [
     ("https://us-south.ml.cloud.ibm.com/ml/v1", "watsonx"),
     ("https://ollama.com/v1", "ollama-cloud"),
     ("http://localhost:11434/v1", "ollama"),
+    ("https://ollama.com", "ollama-cloud"),
+    ("http://localhost:11434", "ollama"),
     ("http://192.168.1.7:8080/v1", "llamacpp"),
     ("http://127.0.0.1:8000/v1", "vllm"),
     ("http://127.0.0.1:30000/v1", "sglang"),
@@ -61,6 +63,31 @@ URLS = [
 @pytest.mark.parametrize(("base_url", "name"), URLS)
 def test_a_vendor_is_recognised_by_its_url(base_url: str, name: str) -> None:
     assert vendor_for(base_url).name == name
+
+
+OWN_FORMATS = [
+    ("http://localhost:11434", "", "ollama"),
+    ("http://localhost:11434/", "", "ollama"),
+    ("http://localhost:11434/api", "", "ollama"),
+    ("http://localhost:11434/v1", "", "openai-chat"),
+    ("http://localhost:11434/v1", "ollama", "ollama"),
+    ("https://ollama.com", "", "ollama"),
+    ("https://ollama.com/api/chat", "", "ollama"),
+    ("https://ollama.com/v1", "", "openai-chat"),
+    ("https://proxy.example", "ollama", "ollama"),
+]
+
+
+@pytest.mark.parametrize(("base_url", "asked", "dialect"), OWN_FORMATS)
+def test_a_vendor_with_a_format_of_its_own_speaks_it_unless_the_url_says_otherwise(
+    base_url: str, asked: str, dialect: str
+) -> None:
+    assert vendor_for(base_url, dialect=asked).dialect == dialect
+
+
+def test_a_name_finds_the_own_format_too() -> None:
+    assert vendor_for("http://127.0.0.1:9100", "ollama").dialect == "ollama"
+    assert vendor_for("http://127.0.0.1:9100/v1", "ollama").dialect == "openai-chat"
 
 
 def test_a_host_says_more_than_a_name_and_a_name_more_than_a_port() -> None:

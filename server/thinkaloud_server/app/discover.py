@@ -165,7 +165,7 @@ async def _listing(session: aiohttp.ClientSession, row: Vendor) -> list[str] | N
     import aiohttp
 
     try:
-        async with session.get(f"{row.base_url}/models", allow_redirects=False) as answer:
+        async with session.get(row.base_url + row.models_path, allow_redirects=False) as answer:
             if answer.status != 200:
                 return None
             body = bytearray()
@@ -173,8 +173,10 @@ async def _listing(session: aiohttp.ClientSession, row: Vendor) -> list[str] | N
                 body += piece
                 if len(body) > LISTING_BYTES_MAX:
                     return None
-        entries = json.loads(body)["data"]
-        return [entry["id"] for entry in entries if isinstance(entry["id"], str) and entry["id"]]
+        listing = json.loads(body)
+        # Ollama's own listing has neither the list nor the name where the others have them.
+        entries, key = (listing["data"], "id") if "data" in listing else (listing["models"], "name")
+        return [entry[key] for entry in entries if isinstance(entry[key], str) and entry[key]]
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
         # Some other program lives at this port, or none.
         return None

@@ -73,5 +73,8 @@ class Dialect(Protocol):
     def detail(self, endpoint: Endpoint, model: ModelInfo) -> HttpRequest | None:
         """The request for what the listing did not say of this model; None where the listing says it all."""
 
-    def detailed(self, endpoint: Endpoint, model: ModelInfo, body: bytes) -> ModelInfo:
-        """The model with what the answer to `detail` says. Raises ValueError for a body that says nothing."""
+    def detailed(self, endpoint: Endpoint, model: ModelInfo, body: bytes) -> ModelInfo | None:
+        """The model with what the answer to `detail` says; None for one that turns out not to chat.
+
+        Raises ValueError for a body that says nothing.
+        """

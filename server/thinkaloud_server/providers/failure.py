@@ -197,6 +197,7 @@ _REFUSED = _pattern(
     | thinking(_config)?\.?include_thoughts\ is\ only\ enabled | thinking\ is\ not\ enabled\ for
     | thinking.?(level|budget)\ is\ not\ supported | reasoning\ prompt\ mode\ is\ not\ enabled
     | thinking\ mode\ does\ not\ support\ this\ tool_choice
+    | \bthink\ value\b.{0,20}\ is\ not\ supported | invalid\ think\ value
     | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode
     | no\ endpoints\ found\ that\ support\ (?!tool|image|audio|the\ provided)
     | no\ endpoints\ found\ that\ can\ handle\ the\ requested\ parameters"""

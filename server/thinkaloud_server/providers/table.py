@@ -11,11 +11,20 @@ from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from thinkaloud_server.providers.dialect import Dialect
+from thinkaloud_server.providers.ollama import OLLAMA
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
 from thinkaloud_server.providers.rows import GENERIC, GENERICS, VENDORS
 from thinkaloud_server.providers.vendors import Vendor
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType({dialect.name: dialect for dialect in (OPENAI_CHAT,)})
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {
+        dialect.name: dialect
+        for dialect in (
+            OPENAI_CHAT,
+            OLLAMA,
+        )
+    }
+)
 
 
 def vendor_for(base_url: str, name: str = "", dialect: str = "", rows: tuple[Vendor, ...] = VENDORS) -> Vendor:
