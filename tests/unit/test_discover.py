@@ -111,6 +111,21 @@ async def test_a_local_server_that_lists_its_models_is_found() -> None:
     assert found.models == ("qwen3:4b", "llama3", "nomic-embed-text")
 
 
+@pytest.mark.parametrize(
+    ("environ", "host"),
+    [
+        ({}, "bedrock-runtime.us-east-1.amazonaws.com"),
+        ({"AWS_DEFAULT_REGION": "eu-west-3"}, "bedrock-runtime.eu-west-3.amazonaws.com"),
+        ({"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "x"}, "bedrock-runtime.eu-central-1.amazonaws.com"),
+        ({"AWS_REGION": "evil.example/"}, "bedrock-runtime.us-east-1.amazonaws.com"),
+        ({"AWS_REGION": "x", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://vpce.example"}, "vpce.example"),
+    ],
+)
+def test_amazons_key_is_used_in_the_region_of_the_environment(environ: dict[str, str], host: str) -> None:
+    (found,) = by_variables({"AWS_BEARER_TOKEN_BEDROCK": "canary", **environ}).found
+    assert (found.name, found.section.base_url) == ("bedrock", f"https://{host}")
+
+
 async def test_ollama_is_found_by_its_own_listing() -> None:
     tags = {"models": [{"name": "nomic-embed-text:latest"}, {"name": "qwen3:4b"}]}
     (ollama,) = [row for row in LOCAL if row.name == "ollama"]

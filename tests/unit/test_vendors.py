@@ -44,6 +44,8 @@ URLS = [
     ("https://ai-gateway.vercel.sh/v1", "vercel"),
     ("https://api.venice.ai/api/v1", "venice"),
     ("https://bedrock-mantle.us-east-2.api.aws/v1", "bedrock"),
+    ("https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "bedrock"),
+    ("https://bedrock-runtime.us-west-2.amazonaws.com", "bedrock"),
     ("https://us-south.ml.cloud.ibm.com/ml/v1", "watsonx"),
     ("https://ollama.com/v1", "ollama-cloud"),
     ("http://localhost:11434/v1", "ollama"),
@@ -75,6 +77,10 @@ OWN_FORMATS = [
     ("https://ollama.com/api/chat", "", "ollama"),
     ("https://ollama.com/v1", "", "openai-chat"),
     ("https://proxy.example", "ollama", "ollama"),
+    ("https://bedrock-runtime.eu-central-1.amazonaws.com", "", "bedrock-converse"),
+    ("https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "", "openai-chat"),
+    ("https://bedrock-mantle.us-east-2.api.aws/v1", "", "openai-chat"),
+    ("https://proxy.example/bedrock", "bedrock-converse", "bedrock-converse"),
 ]
 
 

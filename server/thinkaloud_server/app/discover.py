@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +39,13 @@ PREFERRED: Mapping[str, str] = {
 
 # The vendor's own way to point its clients elsewhere: a key is never sent to the usual place when its owner
 # said another.
-MOVED: Mapping[str, tuple[str, ...]] = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE")}
+MOVED: Mapping[str, tuple[str, ...]] = {
+    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "bedrock": ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
+}
+
+# A vendor whose base URL names a region, and the variables that say which is meant.
+REGIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {"bedrock": ("us-east-1", ("AWS_REGION", "AWS_DEFAULT_REGION"))}
 
 # People have this token to download models with: good to offer, wrong to prefer over a key for chatting.
 LAST = ("huggingface",)
@@ -103,7 +110,8 @@ def by_variables(environ: Mapping[str, str]) -> Discovery:
             continue
         moved = _set(environ, MOVED.get(row.name, ()))
         try:
-            section = ProviderSection(base_url=environ[moved] if moved else row.base_url, api_key_env=variable)
+            base_url = environ[moved] if moved else _in_region(row, environ)
+            section = ProviderSection(base_url=base_url, api_key_env=variable)
         except ValidationError:
             notes.append(f"{variable} is set, but {moved} is no usable URL: {row.name} is left out")
             continue
@@ -139,6 +147,13 @@ async def probe(rows: Sequence[Vendor], timeout_s: float) -> list[Found]:
 def chat_models(names: Sequence[str]) -> list[str]:
     """The names with those last that no one can chat with, as listings do not say what a model is for."""
     return sorted(names, key=lambda name: any(word in name.casefold() for word in _NO_CHAT))
+
+
+def _in_region(row: Vendor, environ: Mapping[str, str]) -> str:
+    """The row's base URL, in the region that the environment names: nobody's words leave it unasked."""
+    usual, variables = REGIONS.get(row.name, ("", ()))
+    region = environ.get(_set(environ, variables), "").strip()
+    return row.base_url.replace(usual, region) if re.fullmatch(r"[a-z0-9-]+", region) else row.base_url
 
 
 def _set(environ: Mapping[str, str], variables: Sequence[str]) -> str:

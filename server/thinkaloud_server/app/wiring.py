@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from thinkaloud_server.app import config_load
+from thinkaloud_server.app import aws, config_load
 from thinkaloud_server.app.clock import SystemClock, new_id
 from thinkaloud_server.app.config import DEMO, Config, ProviderSection
 from thinkaloud_server.app.config_load import ConfigError
@@ -64,12 +64,7 @@ async def assemble(
     sections = {**config.providers, **{each.name: each.section for each in found.found}}
     endpoints = {name: _endpoint(name, section, environ) for name, section in sections.items()}
     providers: dict[str, Provider] = {
-        name: HttpProvider(
-            endpoint=endpoint,
-            dialect=DIALECTS[endpoint.vendor.dialect],
-            upstream=upstream,
-            timeouts=_timeouts(sections[name], endpoint, config.runs.run_s),
-        )
+        name: _http_provider(endpoint, upstream, _timeouts(sections[name], endpoint, config.runs.run_s))
         for name, endpoint in endpoints.items()
     }
     providers[DEMO] = DemoProvider(clock=clock)
@@ -106,6 +101,16 @@ async def assemble(
     keys = [word for each in endpoints.values() for word in (each.api_key, *(value for _, value in each.headers))]
     place = "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
     return Assembly(engine, server, default_model, tuple(keys), place)
+
+
+def _http_provider(endpoint: Endpoint, upstream: Upstream, timeouts: Timeouts) -> HttpProvider:
+    return HttpProvider(
+        endpoint=endpoint,
+        dialect=DIALECTS[endpoint.vendor.dialect],
+        upstream=upstream,
+        timeouts=timeouts,
+        sign=aws.signer_for(endpoint),
+    )
 
 
 async def _store(config: Config, owner: str, stack: AsyncExitStack) -> Store:

@@ -6,7 +6,8 @@ how it ended. Whatever goes wrong on the way comes out as a Failure, last in a b
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
@@ -16,7 +17,7 @@ from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.request import ModelInfo, ModelRequest
 from thinkaloud_server.engine.ports import AttemptTrace, ThinkTags
 from thinkaloud_server.engine.upstream import Answer, Timeouts, Upstream, UpstreamFault, default_timeouts
-from thinkaloud_server.providers.dialect import Dialect, Endpoint
+from thinkaloud_server.providers.dialect import Dialect, Endpoint, HttpRequest
 
 ERROR_BYTES_MAX = 64 * 1024
 ERROR_WITHIN_S = 10.0
@@ -42,12 +43,20 @@ class HttpProvider:
     """Satisfies engine.ports.Provider."""
 
     def __init__(
-        self, *, endpoint: Endpoint, dialect: Dialect, upstream: Upstream, timeouts: Timeouts | None = None
+        self,
+        *,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        upstream: Upstream,
+        timeouts: Timeouts | None = None,
+        sign: Callable[[HttpRequest], HttpRequest] | None = None,
     ) -> None:
+        """`sign` puts a signature on each request. It may wait for credentials, so it is called in a thread."""
         self._endpoint = endpoint
         self._dialect = dialect
         self._upstream = upstream
         self._timeouts = timeouts or default_timeouts(endpoint.vendor)
+        self._sign = sign
 
     @property
     def name(self) -> str:
@@ -80,11 +89,14 @@ class HttpProvider:
         trace.reasoning_sent, trace.adjusted = http_request.reasoning_sent, http_request.adjusted
         async with AsyncExitStack() as stack:
             try:
+                http_request = await self._signed(http_request)
                 answer = await stack.enter_async_context(
                     self._upstream.send(http_request, timeouts=self._timeouts, request_id=request_id, trace=trace)
                 )
             except UpstreamFault as fault:
                 batches = _only(fault.failure)
+            except ChatError as error:
+                batches = _only(Failure(error.reason, error.message))
             else:
                 if _is_stream(answer):
                     batches = _decoded(answer, self._dialect.decoder(self._endpoint, request))
@@ -96,7 +108,7 @@ class HttpProvider:
         timeouts = replace(self._timeouts, first_byte_s=LISTING_WITHIN_S, total_s=LISTING_WITHIN_S)
         trace = AttemptTrace()
         try:
-            request = self._dialect.listing(self._endpoint)
+            request = await self._signed(self._dialect.listing(self._endpoint))
             async with self._upstream.send(request, timeouts=timeouts, request_id="", trace=trace) as answer:
                 if not 200 <= answer.status < 300:
                     raise _as_error(await self._refusal(answer, reasoning_sent=False))
@@ -109,6 +121,9 @@ class HttpProvider:
         except ValueError as error:
             message = "the provider's list of models cannot be read"
             raise ChatError(ErrorReason.UPSTREAM_PROTOCOL_ERROR, message) from error
+
+    async def _signed(self, request: HttpRequest) -> HttpRequest:
+        return request if self._sign is None else await asyncio.to_thread(self._sign, request)
 
     async def _refusal(self, answer: Answer, *, reasoning_sent: bool) -> Failure:
         """What an answer means that is no stream."""

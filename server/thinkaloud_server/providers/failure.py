@@ -162,6 +162,8 @@ RULES: tuple[Rule, ...] = (
     ),
     # The model called a tool that is not there, or wrongly: the provider failed, not the request.
     Rule(ErrorReason.UPSTREAM_ERROR, codes=frozenset({"tool_use_failed", "malformed_function_call"})),
+    # Bedrock, 424: the model failed behind it.
+    Rule(ErrorReason.UPSTREAM_ERROR, codes=frozenset({"modelerrorexception", "modelstreamerrorexception"})),
     # llama.cpp says 500 to requests that it cannot take.
     Rule(
         ErrorReason.VALIDATION_FAILED,

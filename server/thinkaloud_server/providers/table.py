@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
+from thinkaloud_server.providers.bedrock_converse import BEDROCK_CONVERSE
 from thinkaloud_server.providers.dialect import Dialect
 from thinkaloud_server.providers.ollama import OLLAMA
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
@@ -22,6 +23,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         for dialect in (
             OPENAI_CHAT,
             OLLAMA,
+            BEDROCK_CONVERSE,
         )
     }
 )

@@ -64,6 +64,8 @@ class Vendor:
     ports: tuple[int, ...] = ()
     # The header that carries the key; "authorization" puts "Bearer " before it.
     key_header: str = "authorization"
+    # Without a key its requests carry Amazon's signature, for the service of this name (app/aws.py).
+    signed_for: str = ""
     # Headers of every request to it.
     headers: tuple[tuple[str, str], ...] = ()
     # Added to the query of a URL with this piece in its path, where it is not there yet.

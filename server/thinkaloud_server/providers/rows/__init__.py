@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from thinkaloud_server.providers.rows import ollama, openai_chat
+from thinkaloud_server.providers.rows import bedrock_converse, ollama, openai_chat
 from thinkaloud_server.providers.vendors import Vendor
 
 __all__ = ["GENERIC", "GENERICS", "VENDORS"]
 
 VENDORS: tuple[Vendor, ...] = (
     *ollama.VENDORS,
+    *bedrock_converse.VENDORS,
     *openai_chat.VENDORS,
 )
 
 # Whoever is in no row, by the dialect that it was configured to speak.
-GENERICS: Mapping[str, Vendor] = MappingProxyType({row.dialect: row for row in (openai_chat.GENERIC, ollama.GENERIC)})
+GENERICS: Mapping[str, Vendor] = MappingProxyType(
+    {row.dialect: row for row in (openai_chat.GENERIC, ollama.GENERIC, bedrock_converse.GENERIC)}
+)
 GENERIC = openai_chat.GENERIC

@@ -299,7 +299,8 @@ VENDORS: tuple[Vendor, ...] = (
         # It always thinks; the field takes the thoughts out of the text.
         reasoning=Reasoning(on=_fields(reasoning_split=True), off=_fields(reasoning_split=True)),
     ),
-    Vendor("bedrock", hosts=(".api.aws", ".amazonaws.com"), reasoning=_EFFORT_NO_OFF),
+    # Without "/v1" in the URL it speaks its own format (rows/bedrock_converse.py).
+    Vendor("bedrock", hosts=(".api.aws", ".amazonaws.com"), paths=("/v1",), reasoning=_EFFORT_NO_OFF),
     Vendor("watsonx", hosts=(".ml.cloud.ibm.com",)),
     Vendor(
         "writer",
