@@ -155,6 +155,7 @@ RULES: tuple[Rule, ...] = (
         _pattern(
             r"""no\ endpoints\ found\ (for|matching) | supported\ API\ model\ names\ are | invalid\ model\b
             | not\ a\ (valid\ model|chat\ model) | (unknown|no\ such)\ model | alpha\ period\ for\ this\ model
+            | \bmodels?(/\S{1,80})?\ is\ not\ found | publisher\ model\b.{0,240}\b(not\ found|not\ supported)
             | model\b.{0,120}\b(not\ found|does\ not\ exist|not\ exist|deprecated|decommissioned|was\ removed|retired)
             | model\ (identifier|id|name)\ is\ (invalid|not\ valid) | end\ of\ its\ life
             | no\ (instances|providers?|deployments?)\ (available\ )?for\ model"""

@@ -36,9 +36,9 @@ def reasoning_fields(vendor: Vendor, request: ModelRequest) -> Told:
         return Told()
     row = vendor.reasoning_of(request.model, request.info)
     control = request.reasoning
-    if control is None:
-        return Told(merge({}, row.shown))
     known = request.info.reasoning if request.info is not None else ""
+    if control is None:
+        return Told(merge({}, row.shown) if known != "none" else {})
     if known == "none":
         asked = control.effort != "none"
         return Told(notes=("the model does not reason: the reasoning control was left out",) if asked else ())
@@ -103,6 +103,8 @@ class _Writer:
         word = row.words[effort]
         if isinstance(word, str):
             word = self._word(effort, word)
+        elif effort == "none":
+            self._note(f"the model always reasons: it was given a budget of {word} tokens")
         if word:
             put(self.fields, row.effort, word)
 

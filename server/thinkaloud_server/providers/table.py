@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from thinkaloud_server.providers.bedrock_converse import BEDROCK_CONVERSE
 from thinkaloud_server.providers.dialect import Dialect
+from thinkaloud_server.providers.gemini import GEMINI
 from thinkaloud_server.providers.ollama import OLLAMA
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
 from thinkaloud_server.providers.rows import GENERIC, GENERICS, VENDORS
@@ -21,9 +22,10 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
         dialect.name: dialect
         for dialect in (
-            OPENAI_CHAT,
+            GEMINI,
             OLLAMA,
             BEDROCK_CONVERSE,
+            OPENAI_CHAT,
         )
     }
 )

@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from thinkaloud_server.providers.rows import bedrock_converse, ollama, openai_chat
+from thinkaloud_server.providers.rows import (
+    bedrock_converse,
+    gemini,
+    ollama,
+    openai_chat,
+)
 from thinkaloud_server.providers.vendors import Vendor
 
 __all__ = ["GENERIC", "GENERICS", "VENDORS"]
 
 VENDORS: tuple[Vendor, ...] = (
+    *gemini.VENDORS,
     *ollama.VENDORS,
     *bedrock_converse.VENDORS,
     *openai_chat.VENDORS,
@@ -22,6 +28,14 @@ VENDORS: tuple[Vendor, ...] = (
 
 # Whoever is in no row, by the dialect that it was configured to speak.
 GENERICS: Mapping[str, Vendor] = MappingProxyType(
-    {row.dialect: row for row in (openai_chat.GENERIC, ollama.GENERIC, bedrock_converse.GENERIC)}
+    {
+        row.dialect: row
+        for row in (
+            gemini.GENERIC,
+            ollama.GENERIC,
+            bedrock_converse.GENERIC,
+            openai_chat.GENERIC,
+        )
+    }
 )
 GENERIC = openai_chat.GENERIC

@@ -89,6 +89,15 @@ VENDORS: tuple[Vendor, ...] = (
         reasoning=_OPENAI,
         by_model=_OPENAI_MODELS,
     ),
+    # Google's OpenAI-compatible face; its own format is what it speaks at the rest of this host.
+    Vendor(
+        "gemini-openai",
+        hosts=("generativelanguage.googleapis.com",),
+        paths=("/openai",),
+        reasoning=Reasoning(
+            effort="reasoning_effort", words=_words("none", "minimal", "low", "medium", "high", "high")
+        ),
+    ),
     Vendor(
         "azure-foundry",
         hosts=(".services.ai.azure.com", ".models.ai.azure.com"),
