@@ -148,3 +148,17 @@ def test_writing_fields_never_changes_the_table(row: Vendor) -> None:
         first = reasoning_fields(row, ModelRequest("m", (), reasoning=ReasoningControl(effort)))
         reasoning_fields(row, ModelRequest("m", (), reasoning=ReasoningControl("high")))
         assert reasoning_fields(row, ModelRequest("m", (), reasoning=ReasoningControl(effort))) == first
+
+
+def test_a_budget_in_place_of_off_is_noted() -> None:
+    row = Vendor("it", reasoning=Reasoning(effort="tokens", words={"none": 128, "low": 1024}, budget="tokens"))
+    off = reasoning_fields(row, ModelRequest("m", (), reasoning=ReasoningControl("none")))
+    assert off.fields == {"tokens": 128}
+    assert len(off.notes) == 1
+    low = reasoning_fields(row, ModelRequest("m", (), reasoning=ReasoningControl("low")))
+    assert (low.fields, low.notes) == ({"tokens": 1024}, ())
+
+
+def test_nothing_is_shown_of_a_model_that_is_known_not_to_think() -> None:
+    assert told(None, model="m-budget", info=info(reasoning="none")) == ({}, [])
+    assert told(None, model="m-budget", info=info(reasoning="optional")) == ({"think": {"show": True}}, [])

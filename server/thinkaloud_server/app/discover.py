@@ -53,8 +53,6 @@ LAST = ("huggingface",)
 # Keys of vendors whose own wire format this version does not speak yet: worth a word at start.
 LATER: tuple[tuple[str, str], ...] = (
     ("ANTHROPIC_API_KEY", "Anthropic"),
-    ("GEMINI_API_KEY", "Gemini"),
-    ("GOOGLE_API_KEY", "Gemini"),
     ("CO_API_KEY", "Cohere"),
     ("COHERE_API_KEY", "Cohere"),
 )

@@ -54,7 +54,7 @@ _CLIENT = frozenset({0, *range(400, 500), 500, 501})
 # A history that lacks the reasoning state, or has somebody else's.
 _STATE = _pattern(
     r"""reasoning_content.{0,60}must\ be\ passed\ back | reasoning_content\ is\ missing
-    | missing\ a?\ ?[`'"]?thought_?signature | thought_?signature.{0,40}(missing|invalid|not\ valid)
+    | missing\ a?\ ?[`'"]?thought[_\ ]?signature | thought[_\ ]?signature.{0,40}(missing|invalid|not\ valid)
     | expected\ [`'"]thinking | invalid.{0,20}signature.{0,20}thinking | thinking.{0,60}signature
     | thinking[`'"]?.{0,40}blocks?.{0,80}cannot\ be\ modified
     | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
@@ -79,7 +79,7 @@ RULES: tuple[Rule, ...] = (
         frozenset({"invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated"}),
         _pattern(
             r"""(incorrect|invalid|missing|expired|no)\ api[\ _-]?key
-            | api[\ _-]?key\ (is\ )?(not\ valid|invalid|missing)
+            | api[\ _-]?key\ (is\ )?(not\ valid|invalid|missing|expired)
             | no\ (cookie\ )?auth(entication)?\ credentials | authentication\ fail | invalid\ authentication
             | invalid\ (subscription\ key|token\b) | (token|signature)\ (has\ )?expired"""
         ),
@@ -198,7 +198,8 @@ _REFUSED = _pattern(
       (not\ (supported|enabled|permitted|allowed)|must\ be\ one\ of|extra\ inputs\ are\ not)
     | thinking.?type.{0,12}(enabled|adaptive).{0,12}not\ supported | adaptive\ thinking\ is\ not\ supported
     | thinking(_config)?\.?include_thoughts\ is\ only\ enabled | thinking\ is\ not\ enabled\ for
-    | thinking.?(level|budget)\ is\ not\ supported | reasoning\ prompt\ mode\ is\ not\ enabled
+    | thinking.?(level|budget).{0,24}\ is\ (not\ supported|invalid|not\ valid) | one\ of\ thinking.?(level|budget)
+    | reasoning\ prompt\ mode\ is\ not\ enabled
     | thinking\ mode\ does\ not\ support\ this\ tool_choice
     | \bthink\ value\b.{0,20}\ is\ not\ supported | invalid\ think\ value
     | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode

@@ -75,7 +75,7 @@ def read_chunks(data: bytes) -> tuple[list[Chunk], bool]:
 
     Without `alt=sse` the API streams an array; of one that was cut off, the elements that are whole are read.
     """
-    text = data.decode("utf-8", "replace").strip().removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    text = data.decode("utf-8", "replace").lstrip("\N{ZERO WIDTH NO-BREAK SPACE} \t\r\n").rstrip()
     chunks: list[Chunk] = []
     at = 1 if text.startswith("[") else 0
     while True:
@@ -84,8 +84,8 @@ def read_chunks(data: bytes) -> tuple[list[Chunk], bool]:
         if at >= len(text) or text[at] == "]":
             return chunks, text.startswith("{") or text[at:] == "]"
         try:
-            value, at = _ELEMENT.raw_decode(text, at)
-            chunk = _mended(value)
+            start, at = at, _ELEMENT.raw_decode(text, at)[1]
+            chunk = read_chunk(text[start:at].encode())
         except (ValueError, RecursionError):
             return chunks, False
         if chunk is not None:

@@ -65,6 +65,7 @@ class GeminiDecoder(AnswerDecoder[SseFrame]):
             return
         if not self._begun and (chunk.candidates or chunk.model_version or chunk.response_id):
             self._begin_answer(chunk, out)
+        reason = None
         if chunk.candidates:
             candidate = chunk.candidates[0]
             if candidate.index:
@@ -72,14 +73,15 @@ class GeminiDecoder(AnswerDecoder[SseFrame]):
                 candidate = next((other for other in chunk.candidates if not other.index), Candidate())
             if candidate.content is not None and candidate.content.parts:
                 self._parts(candidate.content.parts, out)
-            if candidate.finish_reason and not self._finished:
-                self._stop(finish_of(candidate.finish_reason), out)
+            reason = candidate.finish_reason
+        # Before what may be a failure: nothing counts after it.
         if chunk.usage_metadata is not None and chunk.usage_metadata != self._counts:
             self._counts = chunk.usage_metadata
-            if not self._ended:
-                self._report(out, usage_of(chunk.usage_metadata))
-        if chunk.prompt_feedback and not self._ended and (reason := block_of(chunk.prompt_feedback)):
-            self._block(reason, out)
+            self._report(out, usage_of(chunk.usage_metadata))
+        if reason and not self._finished:
+            self._stop(finish_of(reason), out)
+        if chunk.prompt_feedback and not self._ended and (block := block_of(chunk.prompt_feedback)):
+            self._block(block, out)
 
     def _begin_answer(self, chunk: Chunk, out: list[Delta]) -> None:
         self._begun = True
