@@ -58,6 +58,7 @@ class ScriptedProvider:
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.open += 1
         trace.sent = True
+        trace.reasoning_sent = request.reasoning is not None and not request.plain
         try:
             yield script(request)
         finally:

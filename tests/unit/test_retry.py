@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from thinkaloud_server.core.delta import Failure
@@ -12,11 +15,14 @@ from thinkaloud_server.engine.retry import (
     DELAY_MIN_S,
     RETRIES_MAX,
     Again,
+    Asked,
     Budget,
     Decision,
     GiveUp,
     NextModel,
+    WithEfforts,
     WithoutReasoning,
+    WithoutState,
     decide,
 )
 
@@ -30,22 +36,18 @@ def failed(reason: str = "UPSTREAM_ERROR", status: int = 0, **more: object) -> F
 def decided(
     failure: Failure,
     *,
-    reasoning_sent: bool = False,
-    retries: int = 0,
     fallbacks_left: int = 0,
     budget: Budget | None = None,
     random: float = 0.0,
-    empty_before: bool = False,
+    **asked: Any,
 ) -> Decision:
     return decide(
         failure,
-        reasoning_sent=reasoning_sent,
-        retries=retries,
+        Asked(**asked),
         fallbacks_left=fallbacks_left,
         budget=budget or Budget(),
         now=NOW,
         random=random,
-        empty_before=empty_before,
     )
 
 
@@ -136,16 +138,34 @@ class TestReasoningRefused:
     refused = failed("VALIDATION_FAILED", 400, reasoning_refused=True)
 
     def test_is_asked_once_more_without_reasoning(self) -> None:
-        assert decided(self.refused, reasoning_sent=True, fallbacks_left=1) == WithoutReasoning()
+        assert decided(self.refused, reasoning=True, fallbacks_left=1) == WithoutReasoning()
 
     def test_needs_no_retry_and_no_budget(self) -> None:
         budget = Budget()
         while budget.take(NOW):
             pass
-        assert decided(self.refused, reasoning_sent=True, retries=2, budget=budget) == WithoutReasoning()
+        assert decided(self.refused, reasoning=True, retries=2, budget=budget) == WithoutReasoning()
 
     def test_is_an_ordinary_failure_when_no_reasoning_was_sent(self) -> None:
-        assert decided(self.refused, reasoning_sent=False, fallbacks_left=1) == GiveUp()
+        assert decided(self.refused, reasoning=False, fallbacks_left=1) == GiveUp()
+
+    def test_is_first_clamped_to_the_efforts_that_it_names(self) -> None:
+        naming = replace(self.refused, efforts=("low", "high"))
+        assert decided(naming, reasoning=True) == WithEfforts(("low", "high"))
+        assert decided(naming, reasoning=True, clamped=True) == WithoutReasoning()
+        assert decided(naming, reasoning=False) == GiveUp()
+
+
+class TestRefusedHistory:
+    refused = failed("REASONING_STATE_INVALID", 400)
+
+    def test_is_asked_once_more_without_its_reasoning(self) -> None:
+        assert decided(self.refused, state=True, fallbacks_left=1) == WithoutState()
+        assert decided(self.refused, state=True, reasoning=True, retries=2) == WithoutState()
+
+    def test_that_held_no_reasoning_goes_to_the_next_model(self) -> None:
+        assert decided(self.refused, state=False, fallbacks_left=1) == NextModel()
+        assert decided(self.refused, state=False, reasoning=True) == GiveUp()
 
 
 class TestEmptyAnswer:
@@ -153,10 +173,10 @@ class TestEmptyAnswer:
 
     def test_is_asked_for_only_once_more(self) -> None:
         assert isinstance(decided(self.empty, retries=0), Again)
-        assert decided(self.empty, retries=1, empty_before=True) == GiveUp()
+        assert decided(self.empty, retries=1, empty=True) == GiveUp()
 
     def test_is_asked_for_once_more_after_another_kind_of_retry(self) -> None:
-        assert isinstance(decided(self.empty, retries=1, empty_before=False), Again)
+        assert isinstance(decided(self.empty, retries=1, empty=False), Again)
 
 
 class TestDelay:
@@ -238,8 +258,7 @@ class TestBudget:
             while isinstance(
                 decide(
                     failed("UPSTREAM_ERROR", 503),
-                    reasoning_sent=False,
-                    retries=retries,
+                    Asked(retries=retries),
                     fallbacks_left=0,
                     budget=budget,
                     now=now,

@@ -99,7 +99,8 @@ class Failure:
 
     `message` is fit for the caller: no key, no host. `reasoning_refused` marks the refusal of a reasoning control
     (formats: retry once with every reasoning field left out). `unprocessed` is the provider's word, or a
-    connection's proof, that the request was not worked on and may be sent again.
+    connection's proof, that the request was not worked on and may be sent again. `efforts` are the words that a
+    refusal of an effort says it would take.
     """
 
     reason: ErrorReason
@@ -108,6 +109,7 @@ class Failure:
     retry_after_s: float | None = None
     reasoning_refused: bool = False
     unprocessed: bool = False
+    efforts: tuple[str, ...] = ()
 
 
 Delta = (

@@ -106,3 +106,17 @@ class ModelRequest:
     def without_reasoning(self) -> ModelRequest:
         """The same request with every reasoning field left out (which is not the same as "off")."""
         return replace(self, reasoning=None, plain=True)
+
+    def with_efforts(self, provider: str, efforts: tuple[str, ...]) -> ModelRequest:
+        """The same request to a model that is now known to take these words for an effort."""
+        info = self.info or ModelInfo(self.model, provider)
+        return replace(self, info=replace(info, efforts=efforts))
+
+    def without_state(self) -> ModelRequest:
+        """The same request with no reasoning in its history, neither opaque nor readable."""
+        return replace(self, messages=tuple(replace(each, reasoning="", state=None) for each in self.messages))
+
+    @property
+    def holds_state(self) -> bool:
+        """Whether there is reasoning in the history."""
+        return any(each.state is not None or each.reasoning for each in self.messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from thinkaloud_server.core.event import Start
 from thinkaloud_server.core.message import Message, TextPart
@@ -67,16 +68,26 @@ def new_run(
 def prompt(turn: Turn, history: Sequence[StoredMessage]) -> tuple[Message, ...]:
     """What the model is given: context, then what was said, then the question.
 
-    Messages that say nothing (a turn that failed before its first word) are left out; providers refuse them.
+    Messages that say nothing (a turn that failed before its first word) are left out; providers refuse them. What a
+    stored answer thought aloud is left out too: a provider that wants it back has it in the message's state. In a
+    history of the caller's own it stays, for there is no state in that.
     """
     context: tuple[Message, ...] = ()
     if turn.context:
         context = (Message("system", (TextPart(f"Context given by the application, as JSON:\n{turn.context}"),)),)
     if turn.messages:
         return (*context, *turn.messages)
-    said = tuple(stored.message for stored in history if stored.message.parts)
+    said = tuple(replace(stored.message, reasoning="") for stored in history if stored.message.parts)
     asked = (turn.user_message,) if turn.user_message is not None else ()
     return (*context, *said, *asked)
+
+
+def given_to(provider: str, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages as this provider may have them: without the reasoning state of another."""
+    return tuple(
+        replace(each, state=None) if each.state is not None and each.state.provider != provider else each
+        for each in messages
+    )
 
 
 def title_of(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from thinkaloud_server.core.assembler import Answer, Assembler
@@ -19,9 +20,21 @@ from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.core.run import Closing, Run, StoredMessage
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.core.usage import Attempt, Timing, Usage
+from thinkaloud_server.engine.breaker import Breakers, Call, Outcome, not_asked, outcome_of
 from thinkaloud_server.engine.log import PENDING_BYTES_MAX
+from thinkaloud_server.engine.opening import given_to
 from thinkaloud_server.engine.ports import AttemptTrace
-from thinkaloud_server.engine.retry import Again, Budget, GiveUp, NextModel, WithoutReasoning, decide
+from thinkaloud_server.engine.retry import (
+    Again,
+    Asked,
+    Budget,
+    GiveUp,
+    NextModel,
+    WithEfforts,
+    WithoutReasoning,
+    WithoutState,
+    decide,
+)
 
 if TYPE_CHECKING:
     from thinkaloud_server.engine.log import RunWriter
@@ -42,6 +55,7 @@ class Play:
         writer: RunWriter,
         models: Models,
         budget: Budget,
+        breakers: Breakers,
         random: Callable[[], float],
         clock: Clock,
         arrived: float,
@@ -53,6 +67,7 @@ class Play:
         self._writer = writer
         self._models = models
         self._budget = budget
+        self._breakers = breakers
         self._random = random
         self._clock = clock
         self._arrived = arrived
@@ -98,31 +113,36 @@ class Play:
         """Ask one model, again where the policy allows it: how it failed, and whether to give up then."""
         request = self._request(candidate)
         self._budget.note_request(self._clock.monotonic())
-        retries = 0
-        empty_before = False
+        asked = Asked()
         while True:
             failure = await self._attempt(candidate, request)
             if failure is None or self._spoke_at:
                 return failure, True
+            asked = replace(asked, reasoning=self._trace.reasoning_sent, state=request.holds_state)
             decision = decide(
                 failure,
-                reasoning_sent=self._trace.reasoning_sent,
-                retries=retries,
+                asked,
                 fallbacks_left=fallbacks_left,
                 budget=self._budget,
                 now=self._clock.monotonic(),
                 random=self._random(),
-                empty_before=empty_before,
             )
             match decision:
                 case Again(delay_s=delay_s):
-                    retries += 1
-                    empty_before = empty_before or failure.reason is ErrorReason.EMPTY_RESPONSE
+                    empty = asked.empty or failure.reason is ErrorReason.EMPTY_RESPONSE
+                    asked = replace(asked, retries=asked.retries + 1, empty=empty)
                     await asyncio.sleep(delay_s)
+                case WithEfforts(efforts=efforts):
+                    asked = replace(asked, clamped=True)
+                    request = request.with_efforts(candidate.provider.name, efforts)
                 case WithoutReasoning():
                     request = request.without_reasoning()
-                    said = f"{candidate.id} refused the reasoning control and was asked without it"
-                    self._writer.append(Warning("REASONING_DROPPED", said))
+                    said = "refused the reasoning control and was asked without it"
+                    self._writer.append(Warning("REASONING_DROPPED", f"{candidate.id} {said}"))
+                case WithoutState():
+                    request = request.without_state()
+                    said = "refused the reasoning in the history and was asked without it"
+                    self._writer.append(Warning("ADJUSTED", f"{candidate.id} {said}"))
                 case NextModel():
                     return failure, False
                 case GiveUp():
@@ -135,12 +155,23 @@ class Play:
         self._trace = AttemptTrace()
         self._assembler = Assembler(think_tags=candidate.provider.think_tags(candidate.name))
         self._flushed = False
+        # The built-in provider has no address: it fails on purpose, and is never down.
+        breaker = self._breakers.of(candidate.provider.name) if candidate.provider.base_url else None
+        call = breaker.admit(begun) if breaker is not None else None
+        outcome: Outcome = "void"
         failure: Failure | None = None
         try:
-            failure = await self._listen(candidate, request)
+            if breaker is not None and call is None:
+                failure = not_asked(breaker.wait_s(begun))
+            else:
+                failure = await self._listen(candidate, request, call)
+                outcome = outcome_of(failure)
         except ChatError as error:  # what the dialect cannot carry
             failure = Failure(error.reason, error.message)
         finally:
+            now = self._clock.monotonic()
+            if call is not None:
+                call.end(outcome, now)
             self._attempts.append(
                 Attempt(
                     model=candidate.id,
@@ -149,12 +180,12 @@ class Play:
                     status=self._trace.status,
                     code=str(failure.reason) if failure else "",
                     message=failure.message if failure else "",
-                    total_ms=(self._clock.monotonic() - begun) * 1000,
+                    total_ms=(now - begun) * 1000,
                 )
             )
         return failure
 
-    async def _listen(self, candidate: Candidate, request: ModelRequest) -> Failure | None:
+    async def _listen(self, candidate: Candidate, request: ModelRequest, call: Call | None) -> Failure | None:
         feed = self._assembler.feed
         append = self._writer.append
         stream = candidate.provider.stream(request, request_id=self._run.request_id, trace=self._trace)
@@ -166,6 +197,8 @@ class Play:
                         append(event)
                         if not self._spoke_at:
                             self._spoke_at = self._clock.monotonic()
+                            if call is not None:
+                                call.heard()
                 if self._writer.pending_bytes >= PENDING_BYTES_MAX:
                     await self._writer.room()
         answer = self._flush()
@@ -189,7 +222,7 @@ class Play:
         turn = self._turn
         return ModelRequest(
             model=candidate.name,
-            messages=self._messages,
+            messages=given_to(candidate.provider.name, self._messages),
             reasoning=turn.reasoning,
             tools=turn.tools,
             tool_choice=turn.tool_choice,

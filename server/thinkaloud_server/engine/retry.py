@@ -2,7 +2,8 @@
 
 The policy (per request, and only before the first delta reached the run):
 
-1. A reasoning control was sent and refused: once more without any reasoning field.
+1. A reasoning control was sent and refused: once more with the nearest of the efforts that the refusal names, if it
+   names any; then once more without any reasoning field. Reasoning in the history was refused: once more without it.
 2. Sent again, at most twice, waiting with full jitter from 0.2 s to 5 s or as long as the provider asks, and
    only while the budget lasts: what provably was not worked on (refused, never sent), and what the provider
    answered with 408, 429 or 5xx. An empty answer is asked for once more.
@@ -60,6 +61,18 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class WithEfforts:
+    """Send it at once, clamped to these efforts, which the provider says that its model takes."""
+
+    efforts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutState:
+    """Send it at once with no reasoning in its history."""
+
+
+@dataclass(frozen=True, slots=True)
 class WithoutReasoning:
     """Send it at once with every reasoning field left out."""
 
@@ -74,36 +87,45 @@ class GiveUp:
     """Tell the caller this failure."""
 
 
-Decision = Again | WithoutReasoning | NextModel | GiveUp
+Decision = Again | WithEfforts | WithoutReasoning | WithoutState | NextModel | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How one model was asked until now; begins anew with the next one.
+
+    `reasoning` and `state`: the last request held a field about reasoning, or reasoning in its history. `retries`
+    counts how often it was sent again, `empty` says that an answer was empty, `clamped` that it was sent with the
+    provider's own list of efforts.
+    """
+
+    reasoning: bool = False
+    state: bool = False
+    retries: int = 0
+    empty: bool = False
+    clamped: bool = False
 
 
 def decide(
-    failure: Failure,
-    *,
-    reasoning_sent: bool,
-    retries: int,
-    fallbacks_left: int,
-    budget: Budget,
-    now: float,
-    random: float,
-    empty_before: bool = False,
+    failure: Failure, asked: Asked, *, fallbacks_left: int, budget: Budget, now: float, random: float
 ) -> Decision:
     """What to do about a failure that came before the first delta.
 
-    `retries` counts how often this model was already asked again, `empty_before` says that one of its answers
-    was empty already; both begin anew with the next model. `random` is uniform in [0, 1). A retry is taken from
-    the budget.
+    `random` is uniform in [0, 1). A retry is taken from the budget; what a provider refused cost it nothing, and is
+    sent at most once again in each way.
     """
-    if failure.reasoning_refused and reasoning_sent:
-        return WithoutReasoning()
+    if failure.reasoning_refused and asked.reasoning:
+        return WithEfforts(failure.efforts) if failure.efforts and not asked.clamped else WithoutReasoning()
+    if failure.reason is ErrorReason.REASONING_STATE_INVALID and asked.state:
+        return WithoutState()
     otherwise = NextModel() if fallbacks_left > 0 and failure.reason in _MAY_FALL_BACK else GiveUp()
-    if retries >= RETRIES_MAX or not _may_be_sent_again(failure, empty_before):
+    if asked.retries >= RETRIES_MAX or not _may_be_sent_again(failure, asked.empty):
         return otherwise
     if failure.retry_after_s is not None and failure.retry_after_s > DELAY_MAX_S:
         return otherwise
     if not budget.take(now):
         return otherwise
-    return Again(_delay(failure.retry_after_s, retries, random))
+    return Again(_delay(failure.retry_after_s, asked.retries, random))
 
 
 class Budget:

@@ -12,6 +12,7 @@ from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete
 from thinkaloud_server.core.run import AppendResult, Busy, Closing, Created, Existing, NewRun, Run
 from thinkaloud_server.core.turn import Turn
+from thinkaloud_server.engine.breaker import Breakers
 from thinkaloud_server.engine.live import Ending, LiveRun
 from thinkaloud_server.engine.log import Committer, RunWriter
 from thinkaloud_server.engine.models import Candidate, Models
@@ -65,6 +66,7 @@ class Runs:
         self._models = models
         self._random = random
         self._budget = Budget()
+        self._breakers = Breakers()
         self._clock = clock
         self._new_id = new_id
         self._owner = owner
@@ -176,6 +178,7 @@ class Runs:
             writer=writer,
             models=self._models,
             budget=self._budget,
+            breakers=self._breakers,
             random=self._random,
             clock=self._clock,
             arrived=arrived,
