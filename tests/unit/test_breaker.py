@@ -22,6 +22,9 @@ from thinkaloud_server.engine.breaker import (
 )
 
 NOW = 1000.0
+GOOD: list[Outcome] = ["good"]
+BAD: list[Outcome] = ["bad"]
+VOID: list[Outcome] = ["void"]
 
 
 def called(breaker: Breaker, *outcomes: Outcome, now: float = NOW) -> None:
@@ -33,7 +36,7 @@ def called(breaker: Breaker, *outcomes: Outcome, now: float = NOW) -> None:
 
 def opened(now: float = NOW) -> Breaker:
     breaker = Breaker()
-    called(breaker, *["bad"] * CALLS_MIN, now=now)
+    called(breaker, *BAD * CALLS_MIN, now=now)
     assert breaker.admit(now) is None
     return breaker
 
@@ -46,14 +49,14 @@ def probe_of(breaker: Breaker, now: float) -> Call:
 
 # What ended, and whether the breaker is open then.
 OPENS: dict[str, tuple[list[Outcome], bool]] = {
-    "all of twenty": (["bad"] * 20, True),
-    "all of nineteen": (["bad"] * 19, False),
-    "half of twenty": (["good", "bad"] * 10, True),
-    "half of twenty, the good ones last": (["bad"] * 10 + ["good"] * 10, True),
-    "less than half of twenty": (["good"] * 11 + ["bad"] * 9, False),
-    "half of forty": (["good"] * 20 + ["bad"] * 20, True),
-    "less than half of forty": (["good"] * 21 + ["bad"] * 19, False),
-    "what says nothing is no call": (["bad"] * 19 + ["void"] * 50, False),
+    "all of twenty": (BAD * 20, True),
+    "all of nineteen": (BAD * 19, False),
+    "half of twenty": ((GOOD + BAD) * 10, True),
+    "half of twenty, the good ones last": (BAD * 10 + GOOD * 10, True),
+    "less than half of twenty": (GOOD * 11 + BAD * 9, False),
+    "half of forty": (GOOD * 20 + BAD * 20, True),
+    "less than half of forty": (GOOD * 21 + BAD * 19, False),
+    "what says nothing is no call": (BAD * 19 + VOID * 50, False),
     "none": ([], False),
 }
 
@@ -69,7 +72,7 @@ def test_it_opens_when_half_of_at_least_twenty_calls_failed(outcomes: list[Outco
 @pytest.mark.parametrize(("seconds", "is_open"), [(0.0, True), (WINDOW_S - 1, True), (WINDOW_S, False)])
 def test_only_the_last_ten_seconds_count(seconds: float, is_open: bool) -> None:
     breaker = Breaker()
-    called(breaker, *["bad"] * 19)
+    called(breaker, *BAD * 19)
     called(breaker, "bad", now=NOW + seconds)
     assert (breaker.admit(NOW + seconds) is None) is is_open
 
@@ -77,10 +80,10 @@ def test_only_the_last_ten_seconds_count(seconds: float, is_open: bool) -> None:
 def test_calls_that_were_under_way_when_it_opened_change_nothing() -> None:
     breaker = Breaker()
     late = [probe_of(breaker, NOW) for _ in range(3)]
-    called(breaker, *["bad"] * CALLS_MIN)
-    for call, outcome in zip(late, ("bad", "good", "void"), strict=True):
+    called(breaker, *BAD * CALLS_MIN)
+    for call, outcome in zip(late, BAD + GOOD + VOID, strict=True):
         call.heard()
-        call.end(outcome, NOW + 1)  # type: ignore[arg-type]  # the literals above
+        call.end(outcome, NOW + 1)
     assert breaker.wait_s(NOW + 1) == PAUSE_MIN_S - 1
 
 
@@ -102,7 +105,7 @@ def test_a_probe_that_is_answered_closes_it_before_its_answer_ends() -> None:
     assert breaker.wait_s(now) == 0.0
     # It goes on as a call like any other, and what failed before the opening is forgotten.
     probe.end("bad", now)
-    called(breaker, *["bad"] * (CALLS_MIN - 2), now=now)
+    called(breaker, *BAD * (CALLS_MIN - 2), now=now)
     assert breaker.wait_s(now) == 0.0
     called(breaker, "bad", now=now)
     assert breaker.wait_s(now) == PAUSE_MIN_S
@@ -118,7 +121,7 @@ def test_a_probe_that_fails_opens_it_again_for_longer_up_to_a_minute() -> None:
         probe_of(breaker, now).end("bad", now)
     assert pauses == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, PAUSE_MAX_S]
     probe_of(breaker, now + PAUSE_MAX_S).end("good", now + PAUSE_MAX_S)
-    called(breaker, *["bad"] * CALLS_MIN, now=now + PAUSE_MAX_S)
+    called(breaker, *BAD * CALLS_MIN, now=now + PAUSE_MAX_S)
     assert breaker.wait_s(now + PAUSE_MAX_S) == PAUSE_MIN_S, "a new outage begins with the short pause"
 
 
@@ -153,7 +156,7 @@ def test_a_late_failure_of_an_old_probe_does_not_lengthen_the_pause() -> None:
 
 def test_every_provider_has_a_breaker_of_its_own() -> None:
     breakers = Breakers()
-    called(breakers.of("a"), *["bad"] * CALLS_MIN)
+    called(breakers.of("a"), *BAD * CALLS_MIN)
     assert breakers.of("a").admit(NOW) is None
     assert breakers.of("b").admit(NOW) is not None
 

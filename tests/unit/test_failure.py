@@ -24,6 +24,7 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "errors"
 RECORDED = Path(os.environ.get("TRANSCRIPTS_DIR") or Path(__file__).parents[3] / "shared" / "transcripts") / "_errors"
 
 OWN = [json.loads(line) for line in (VECTORS / "openai-chat.jsonl").read_text().rstrip("\n").split("\n")]
+REASONING = [json.loads(line) for line in (VECTORS / "reasoning.jsonl").read_text().rstrip("\n").split("\n")]
 TABLE = list(csv.DictReader((VECTORS / "recorded.tsv").read_text().splitlines(), delimiter="\t"))
 
 _HEADERS = ("retry-after", "retry-after-ms", "date", "x-ratelimit-reset", "x-ratelimit-reset-tokens", "x-should-retry")
@@ -176,6 +177,28 @@ def test_a_history_that_lacks_its_reasoning_is_a_class_of_its_own(message: str) 
     it = failure(400, {"error": {"message": message}})
     assert it.reason is ErrorReason.REASONING_STATE_INVALID
     assert not it.reasoning_refused
+
+
+@pytest.mark.parametrize("case", REASONING, ids=lambda case: f"{case['vendor']}-{str(case['body'])[:90]}")
+def test_a_refused_control_a_refused_history_and_other_refusals_are_told_apart(case: dict[str, Any]) -> None:
+    """Bodies of every dialect, as documented or reported: what each means for the next request."""
+    it = failure(case["status"], case["body"])
+    state = it.reason is ErrorReason.REASONING_STATE_INVALID
+    assert (it.reasoning_refused, state) == (case["meaning"] == "refused", case["meaning"] == "state")
+    assert list(it.efforts) == case.get("efforts", [])
+    # What was not sent cannot have been refused; a history is refused with or without a control.
+    plain = failure(case["status"], case["body"], sent=False)
+    assert not plain.reasoning_refused
+    assert (plain.reason is ErrorReason.REASONING_STATE_INVALID) is state
+    assert plain.efforts == ()
+
+
+def test_the_table_of_refusals_has_every_dialect_with_all_that_it_can_mean() -> None:
+    assert len(REASONING) >= 100
+    for dialect in ("anthropic-messages", "gemini-generatecontent", "bedrock-converse", "openai-responses"):
+        assert {case["meaning"] for case in REASONING if case["dialect"] == dialect} == {"refused", "state", "neither"}
+    for dialect in ("cohere-v2", "ollama"):
+        assert {case["meaning"] for case in REASONING if case["dialect"] == dialect} == {"refused", "neither"}
 
 
 def test_a_provider_may_say_itself_whether_to_ask_again() -> None:

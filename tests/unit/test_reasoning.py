@@ -67,6 +67,8 @@ def test_a_plain_request_says_nothing_at_all() -> None:
         ("none", ("low", "high"), "low", True),
         ("none", ("none", "high"), "none", False),
         ("low", ("none", "high"), "high", True),
+        ("high", ("none", "default"), "default", True),
+        ("max", ("default",), "default", True),
     ],
 )
 def test_an_effort_is_clamped_to_what_the_model_takes(
@@ -75,6 +77,32 @@ def test_an_effort_is_clamped_to_what_the_model_takes(
     fields, notes = told(ReasoningControl(asked), info=info(efforts=taken))
     assert fields == {"level": sent}
     assert [f'"{asked}"' in note and f'"{sent}"' in note for note in notes] == [True] * noted
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "asked", "taken", "sent", "noted"),
+    [
+        # The row says "xhigh", which is another word for what the model calls "max".
+        ("openai", "gpt-5.2", "max", ("low", "medium", "high", "max"), "max", False),
+        ("openai", "gpt-5.2", "max", ("low", "medium", "high"), "high", False),
+        ("openai", "gpt-5.2", "minimal", ("minimal", "low"), "minimal", False),
+        # The row knows on and off only; this model knows levels after all.
+        ("groq", "qwen/qwen3-32b", "low", ("low", "high"), "low", False),
+        ("groq", "qwen/qwen3-32b", "minimal", ("low", "high"), "low", True),
+        ("groq", "qwen/qwen3-32b", "high", ("none", "default"), "default", True),
+        ("mistral", "m", "low", ("low", "high", "max"), "low", False),
+        ("mistral", "m", "medium", ("low", "high", "max"), "high", True),
+        ("deepseek", "m", "medium", ("low", "medium", "high"), "medium", False),
+    ],
+)
+def test_the_models_own_list_outranks_the_row(
+    vendor: str, model: str, asked: Any, taken: tuple[str, ...], sent: str, noted: bool
+) -> None:
+    row = vendor_named(vendor, "openai-chat")
+    info = ModelInfo(model, vendor, efforts=taken)
+    it = reasoning_fields(row, ModelRequest(model, (), reasoning=ReasoningControl(asked), info=info))
+    assert it.fields["reasoning_effort"] == sent
+    assert bool(it.notes) is noted
 
 
 def test_a_model_that_takes_no_word_of_ours_is_sent_none() -> None:

@@ -20,6 +20,7 @@ from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.error_body import ErrorBody, presentable, read_error
+from thinkaloud_server.providers.offered import offered_efforts
 from thinkaloud_server.providers.reasoning import reasoning_fields
 from thinkaloud_server.providers.retry_after import retry_after_s
 
@@ -54,7 +55,8 @@ _CLIENT = frozenset({0, *range(400, 500), 500, 501})
 # A history that lacks the reasoning state, or has somebody else's.
 _STATE = _pattern(
     r"""reasoning_content.{0,60}must\ be\ passed\ back | reasoning_content\ is\ missing
-    | missing\ a?\ ?[`'"]?thought[_\ ]?signature | thought[_\ ]?signature.{0,40}(missing|invalid|not\ valid)
+    | (missing|include)\ [`'"]?reasoning_content
+    | (missing\ a?|corrupted)\ ?[`'"]?thought[_\ ]?signature | thought[_\ ]?signature.{0,40}(missing|invalid|not\ valid)
     | expected\ [`'"]thinking | invalid.{0,20}signature.{0,20}thinking | thinking.{0,60}signature
     | thinking[`'"]?.{0,40}blocks?.{0,80}cannot\ be\ modified
     | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
@@ -199,9 +201,11 @@ _REFUSED = _pattern(
     | thinking.?type.{0,12}(enabled|adaptive).{0,12}not\ supported | adaptive\ thinking\ is\ not\ supported
     | thinking(_config)?\.?include_thoughts\ is\ only\ enabled | thinking\ is\ not\ enabled\ for
     | thinking.?(level|budget).{0,24}\ is\ (not\ supported|invalid|not\ valid) | one\ of\ thinking.?(level|budget)
+    | thinking\ (may\ not\ be\ enabled|is\ not\ configurable) | invalid\ think\ value
+    | think\ value\b.{1,30}\ is\ not\ supported | reasoning_?effort.{0,60}(input\ should\ be|expected\ one\ of)
+    | level\ .{1,20}\ not\ supported,\ valid\ levels | (?<![\w.])(thinking|reasoning|output_config)\.[\w.]+:
     | reasoning\ prompt\ mode\ is\ not\ enabled
     | thinking\ mode\ does\ not\ support\ this\ tool_choice
-    | \bthink\ value\b.{0,20}\ is\ not\ supported | invalid\ think\ value
     | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode
     | no\ endpoints\ found\ that\ support\ (?!tool|image|audio|the\ provided)
     | no\ endpoints\ found\ that\ can\ handle\ the\ requested\ parameters"""
@@ -280,6 +284,7 @@ def _classify(
         retry_after_s=hint if reason in _HINTED else None,
         reasoning_refused=refused,
         unprocessed=_unprocessed(known, reason, headers),
+        efforts=offered_efforts(error.message) if refused else (),
     )
 
 

@@ -111,8 +111,10 @@ class _Writer:
     def _word(self, effort: Effort, word: str) -> str:
         """The word that the model takes, with a note when it says something else; "" when it takes none."""
         said = word
-        if self._taken and word not in self._taken:
-            word = _nearest(word, self._taken)
+        if effort in self._taken:
+            word = effort  # the model's own list knows better than the vendor's row
+        elif self._taken and word not in self._taken:
+            word = _nearest(word if word in _RANKS else effort, self._taken)
             if not word:
                 self._note("the model takes no effort: it was left out")
                 return ""
@@ -135,15 +137,18 @@ def nearest_effort(budget: int) -> Effort:
 
 
 def _nearest(word: str, taken: Sequence[str]) -> str:
-    """The word in `taken` nearest to this one: the next weaker, else the next stronger; never "none" by itself."""
+    """The word in `taken` nearest to this one: the next weaker, else the next stronger; never "none" by itself.
+
+    "default" stands for thinking at all, where there is no other word for that.
+    """
     ranked = [each for each in _RANKS if each in taken and each != "none"]
-    if word not in _RANKS:
-        return ""
     rank = _RANKS.index(word)
     weaker = [each for each in ranked if _RANKS.index(each) <= rank]
     if weaker:
         return weaker[-1]
-    return ranked[0] if ranked else ""
+    if ranked:
+        return ranked[0]
+    return "default" if "default" in taken else ""
 
 
 def _strongest(taken: Sequence[str]) -> str:
