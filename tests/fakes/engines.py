@@ -18,7 +18,7 @@ from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.engine import Engine, EngineLimits
 from thinkaloud_server.engine.models import Models
-from thinkaloud_server.engine.ports import Provider, Store
+from thinkaloud_server.engine.ports import Clock, Provider, Store
 from thinkaloud_server.stores.memory import MemoryStore
 
 T = "tenant"
@@ -39,10 +39,14 @@ def new_ids() -> Callable[[str], str]:
 
 @asynccontextmanager
 async def engine_of(
-    *providers: Provider, store: Store | None = None, ids: Callable[[str], str] | None = None, **limits: Any
+    *providers: Provider,
+    store: Store | None = None,
+    ids: Callable[[str], str] | None = None,
+    clock: Clock | None = None,
+    **limits: Any,
 ) -> AsyncIterator[Engine]:
     """An engine over memory stores; jitter is off, so retries wait 0.2 s."""
-    clock = RealClock()
+    clock = clock or RealClock()
     durable: Store = store or MemoryStore()
     engine = Engine(
         store=durable,
