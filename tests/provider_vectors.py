@@ -64,7 +64,7 @@ def request_of(asked: Mapping[str, Any], dialect: str) -> tuple[Endpoint, ModelR
 
 def as_json(delta: Delta) -> str:
     """A delta as a line of `deltas.jsonl`: its type and what is not its default."""
-    values = {name: value for name, value in asdict(delta).items() if value not in ("", 0, None, False)}
+    values = {name: value for name, value in asdict(delta).items() if value not in ("", 0, None, False, ())}
     if "usage" in values and values["usage"]["cost_usd"] is None:
         del values["usage"]["cost_usd"]
     return json.dumps({"delta": type(delta).__name__, **values}, ensure_ascii=False)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from thinkaloud_server.core.message import ReasoningState
+from thinkaloud_server.core.message import Message, ReasoningState
 from thinkaloud_server.providers.openai_chat.replay import ReplayState, replayed_fields
 
 DETAILS = ("reasoning_details",)
@@ -100,9 +100,34 @@ PAYLOAD = '{"reasoning_details":[{"type":"reasoning.text", "text":"a"}],"reasoni
 def test_state_goes_back_to_who_made_it(
     state: ReasoningState | None, fields: tuple[str, ...], expected: set[str]
 ) -> None:
-    assert set(replayed_fields(state, fields, "it", "m")) == expected
+    message = Message("assistant", (), state=state)
+    for with_tools in (False, True):
+        assert set(replayed_fields(message, fields, "it", "m", with_tools=with_tools)) == expected
 
 
 def test_what_goes_back_is_verbatim() -> None:
-    raw = replayed_fields(ReasoningState("it", "m", PAYLOAD), DETAILS, "it", "m")["reasoning_details"]
+    message = Message("assistant", (), state=ReasoningState("it", "m", PAYLOAD))
+    raw = replayed_fields(message, DETAILS, "it", "m", with_tools=False)["reasoning_details"]
     assert msgspec.json.encode(raw) == b'[{"type":"reasoning.text", "text":"a"}]'
+
+
+@pytest.mark.parametrize(
+    ("fields", "with_tools", "reasoning", "expected"),
+    [
+        (CONTENT, True, "2 and 2", {"reasoning_content": "2 and 2"}),
+        (CONTENT, False, "2 and 2", {}),
+        (CONTENT, True, "", {}),
+        (DETAILS, True, "2 and 2", {}),
+        ((), True, "2 and 2", {}),
+    ],
+)
+def test_what_a_caller_says_that_the_model_thought_goes_back_where_that_is_insisted_on(
+    fields: tuple[str, ...], with_tools: bool, reasoning: str, expected: dict[str, str]
+) -> None:
+    message = Message("assistant", (), reasoning)
+    assert replayed_fields(message, fields, "it", "m", with_tools=with_tools) == expected
+
+
+def test_a_state_outranks_what_was_thought_aloud() -> None:
+    message = Message("assistant", (), "aloud", ReasoningState("other", "m", PAYLOAD))
+    assert replayed_fields(message, CONTENT, "it", "m", with_tools=True) == {}

@@ -169,9 +169,26 @@ def test_what_the_format_cannot_carry_is_refused_and_names_the_message(wrong: Me
     assert caught.value.violations[0][0] == "messages[1]"
 
 
-def test_the_reasoning_of_a_message_is_never_sent() -> None:
+@pytest.mark.parametrize("vendor", ["generic", "openrouter", "deepseek", "mistral"])
+def test_the_reasoning_of_a_message_is_not_sent(vendor: str) -> None:
     one = Message("assistant", (TextPart("4"),), reasoning="2 and 2")
-    assert "2 and 2" not in json.dumps(sent("deepseek", one))
+    assert "2 and 2" not in json.dumps(sent(vendor, one))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "goes_back"),
+    [("deepseek", True), ("moonshot", True), ("zai", True), ("openrouter", False), ("mistral", False)],
+)
+def test_but_in_a_history_with_tools_it_goes_back_to_whom_it_must(vendor: str, goes_back: bool) -> None:
+    history = (
+        user("2+2?"),
+        Message("assistant", (ToolCall("c1", "add", "{}"),), reasoning="I add"),
+        message("tool", ToolResult("c1", "4")),
+        Message("assistant", (TextPart("4"),), reasoning="it said 4"),
+        user("sure?"),
+    )
+    sent_back = [each.get("reasoning_content") for each in sent(vendor, *history)["messages"]]
+    assert sent_back == ([None, "I add", None, "it said 4", None] if goes_back else [None] * 5)
 
 
 @pytest.mark.parametrize(

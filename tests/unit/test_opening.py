@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from fakes.scripted import ScriptedProvider, say
-from thinkaloud_server.core.message import Message, TextPart
+from thinkaloud_server.core.message import Message, ReasoningState, TextPart
 from thinkaloud_server.core.run import NewRun, StoredMessage
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.models import Candidate
-from thinkaloud_server.engine.opening import TITLE_CHARS, new_run, prompt, title_of
+from thinkaloud_server.engine.opening import TITLE_CHARS, given_to, new_run, prompt, title_of
 
 
 def user(text: str) -> Message:
@@ -66,6 +66,22 @@ def test_the_prompt_is_context_history_and_question_without_empty_messages() -> 
     assert [message.role for message in given] == ["system", "user", "user"]
     assert given[0].text.endswith('{"k": 1}')
     assert [message.text for message in given[1:]] == ["then", "now"]
+
+
+def test_what_a_stored_answer_thought_is_not_said_again_but_its_state_stays() -> None:
+    state = ReasoningState("fake", "m", "{}")
+    answer = Message("assistant", (TextPart("so"),), "I thought", state)
+    given = prompt(Turn(user_message=user("now")), [stored(answer)])
+    assert given[0] == Message("assistant", (TextPart("so"),), "", state)
+    own = Turn(user_message=None, messages=(answer, user("now")))
+    assert prompt(own, []) == own.messages
+
+
+def test_a_provider_is_given_no_state_but_its_own() -> None:
+    ours, theirs = (
+        Message("assistant", (TextPart(name),), "", ReasoningState(name, "m", "{}")) for name in ("fake", "other")
+    )
+    assert given_to("fake", (user("a"), ours, theirs)) == (user("a"), ours, Message("assistant", theirs.parts))
 
 
 def test_the_prompt_of_a_caller_with_its_own_history_is_that_history() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from thinkaloud_server.core.message import ReasoningState
+from thinkaloud_server.core.message import Message, ReasoningState
 
 _DETAILS = "reasoning_details"
 _CONTENT = "reasoning_content"
@@ -76,13 +76,21 @@ def _goes_on(last: dict[str, Any], detail: dict[str, Any]) -> bool:
 
 
 def replayed_fields(
-    state: ReasoningState | None, fields: tuple[str, ...], provider: str, model: str
-) -> dict[str, msgspec.Raw]:
+    message: Message, fields: tuple[str, ...], provider: str, model: str, *, with_tools: bool
+) -> dict[str, Any]:
     """The fields to send back with an assistant's message: this provider's own state, or nothing.
 
-    Signed and encrypted thoughts are bound to the model too; plain text is not.
+    A message without a state is a caller's own. What it says that the model thought goes back only where the vendor
+    insists on that: in a history with calls of tools (DeepSeek's "must be passed back to the API").
     """
-    if state is None or state.provider != provider:
+    if message.state is not None:
+        return dict(_stored_fields(message.state, fields, provider, model))
+    return {_CONTENT: message.reasoning} if with_tools and message.reasoning and _CONTENT in fields else {}
+
+
+def _stored_fields(state: ReasoningState, fields: tuple[str, ...], provider: str, model: str) -> dict[str, msgspec.Raw]:
+    """Signed and encrypted thoughts are bound to the model too; plain text is not."""
+    if state.provider != provider:
         return {}
     try:
         stored = msgspec.json.decode(state.payload, type=dict[str, msgspec.Raw])

@@ -38,12 +38,13 @@ def chat_request(endpoint: Endpoint, request: ModelRequest) -> HttpRequest:
 
 def _body(endpoint: Endpoint, request: ModelRequest) -> dict[str, Any]:
     vendor = endpoint.vendor
+    with_tools = any(isinstance(part, ToolCall) for message in request.messages for part in message.parts)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [
             item
             for number, message in enumerate(request.messages)
-            for item in _messages(endpoint, request.model, number, message)
+            for item in _messages(endpoint, request.model, number, message, with_tools)
         ],
         "stream": True,
     }
@@ -71,7 +72,9 @@ def _sampling(vendor: Vendor, request: ModelRequest) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _messages(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[dict[str, Any]]:
+def _messages(
+    endpoint: Endpoint, model: str, number: int, message: Message, with_tools: bool
+) -> Iterator[dict[str, Any]]:
     """One message of ours is one of the wire's, but each result of a tool is one of its own."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     others = [part for part in message.parts if not isinstance(part, ToolResult)]
@@ -84,17 +87,17 @@ def _messages(endpoint: Endpoint, model: str, number: int, message: Message) -> 
     if message.role == "tool":
         raise invalid(f"messages[{number}]", "a message of role tool holds tool results and nothing else")
     if message.role == "assistant":
-        yield _assistant(endpoint, model, number, message)
+        yield _assistant(endpoint, model, number, message, with_tools)
         return
     yield {"role": message.role, "content": _content(number, message.role, others)}
 
 
-def _assistant(endpoint: Endpoint, model: str, number: int, message: Message) -> dict[str, Any]:
+def _assistant(endpoint: Endpoint, model: str, number: int, message: Message, with_tools: bool) -> dict[str, Any]:
     calls = [part for part in message.parts if isinstance(part, ToolCall)]
     if any(isinstance(part, ImagePart) for part in message.parts):
         raise invalid(f"messages[{number}]", "a message of role assistant cannot hold an image")
     wire: dict[str, Any] = {"role": "assistant", "content": message.text or (None if calls else "")}
-    wire.update(replayed_fields(message.state, endpoint.vendor.replay, endpoint.provider, model))
+    wire.update(replayed_fields(message, endpoint.vendor.replay, endpoint.provider, model, with_tools=with_tools))
     if calls:
         wire["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
