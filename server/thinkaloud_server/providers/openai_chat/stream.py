@@ -213,4 +213,6 @@ def _is_error(chunk: Chunk) -> bool:
 
 
 def _is_summary(details: Any) -> bool:
-    return any(isinstance(item, dict) and item.get("type") == "reasoning.summary" for item in details)
+    return isinstance(details, list) and any(
+        isinstance(item, dict) and item.get("type") == "reasoning.summary" for item in details
+    )
