@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from thinkaloud import ChatOptions, ReasoningControl, ResponseFormat, Tool
+from thinkaloud import ChatOptions, ReasoningControl, ResponseFormat, Tool, ToolResult
 from thinkaloud.request import chat_request, watch_request
 from thinkaloud.v1 import chat_service_pb2, message_pb2
 
@@ -14,6 +14,22 @@ HI = message_pb2.InputMessage(role="user", parts=[message_pb2.Part(text="hi")])
 
 OPTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "messages": ([{"role": "user", "content": "hi"}, HI], {"messages": [HI, HI]}),
+    "tool_results": (
+        [ToolResult("c1", "rain"), ToolResult("c2", "no sensor", is_error=True)],
+        {
+            "messages": [
+                message_pb2.InputMessage(
+                    role="tool",
+                    parts=[
+                        message_pb2.Part(tool_result=message_pb2.ToolResult(id="c1", result="rain")),
+                        message_pb2.Part(
+                            tool_result=message_pb2.ToolResult(id="c2", result="no sensor", is_error=True)
+                        ),
+                    ],
+                )
+            ]
+        },
+    ),
     "conversation_id": ("c", {"conversation_id": "c"}),
     "model": ("p/m", {"model": "p/m"}),
     "include_reasoning": (True, {"include_reasoning": True}),
@@ -76,9 +92,9 @@ def test_every_field_of_the_contract_is_an_option() -> None:
     fields = {field.name for field in chat_service_pb2.ChatRequest.DESCRIPTOR.fields}
     # `text` is an argument of its own, and `streaming` is for old HTTP clients.
     assert (
-        set(ChatOptions.__annotations__) - {"timeout_s"}
+        set(ChatOptions.__annotations__) - {"timeout_s", "tool_results"}
         == fields - {"text", "streaming"}
-        == set(OPTIONS) - {"timeout_s"}
+        == set(OPTIONS) - {"timeout_s", "tool_results"}
     )
 
 
@@ -86,6 +102,19 @@ def test_every_field_of_the_contract_is_an_option() -> None:
 def test_none_is_the_same_as_leaving_an_option_out(name: str) -> None:
     request = chat_request("hi", {name: None}, fresh_key="fresh")  # type: ignore[misc]  # the key is a variable
     assert request == chat_service_pb2.ChatRequest(text="hi", idempotency_key="fresh")
+
+
+def test_results_of_tools_can_be_a_mapping_from_calls_to_results() -> None:
+    request = chat_request("", {"tool_results": {"c1": "rain", "c2": "sun"}, "conversation_id": "c"}, fresh_key="k")
+    (message,) = request.messages
+    assert message.role == "tool"
+    results = [part.tool_result for part in message.parts]
+    assert [(each.id, each.result, each.is_error) for each in results] == [("c1", "rain", False), ("c2", "sun", False)]
+
+
+def test_results_of_tools_and_a_history_are_not_given_together() -> None:
+    with pytest.raises(TypeError, match="either messages or tool_results"):
+        chat_request("", {"tool_results": {"c1": "rain"}, "messages": [HI]}, fresh_key="k")
 
 
 def test_an_effort_can_be_one_word() -> None:

@@ -18,6 +18,7 @@ from fakes.stored import (
     all_events,
     an_answer,
     an_append,
+    an_error,
     an_id,
     begin,
     begin_conversation,
@@ -26,7 +27,7 @@ from fakes.stored import (
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Token
 from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
-from thinkaloud_server.core.run import TokenTotals
+from thinkaloud_server.core.run import Created, Existing, NewRun, Run, TokenTotals
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.engine.ports import Store
 
@@ -192,6 +193,74 @@ async def test_a_message_of_every_kind_of_part_comes_back(store: Store) -> None:
     await store.create_run(TENANT, replace(a_new_run(run, new_conversation=conversation), user_message=question))
     page = await store.history(TENANT, run.conversation_id, page_size=1, page_token="")
     assert page.items == (question,)
+
+
+# Results of tools
+
+
+def a_turn_of(run: Run, message: Message) -> NewRun:
+    return replace(a_new_run(run), user_message=replace(a_question(run), message=message))
+
+
+async def waiting(store: Store) -> Run:
+    """A run whose answer called two tools."""
+    run = await begin_conversation(store)
+    append = a_closing(run)
+    assert append.closing is not None
+    assert append.closing.message is not None
+    calls = (ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}"))
+    answer = replace(append.closing.message, message=Message("assistant", calls, "I thought"))
+    await store.append([replace(append, closing=replace(append.closing, message=answer))])
+    return run
+
+
+RESULTS = Message("tool", (ToolResult("b", "2"), ToolResult("a", "1")))
+
+
+async def test_results_of_tools_are_stored_as_one_message(store: Store) -> None:
+    run = await waiting(store)
+    second = a_run(2, conversation_id=run.conversation_id)
+    made = await store.create_run(TENANT, a_turn_of(second, RESULTS))
+    assert isinstance(made, Created)
+    assert [stored.message.role for stored in made.history] == ["user", "assistant"]
+    page = await store.history(TENANT, run.conversation_id, page_size=9, page_token="")
+    assert page.items[-1].message == RESULTS
+    assert page.items[-1].parent_id == run.message_id
+
+
+async def test_results_may_be_given_again_after_a_turn_that_failed_at_once(store: Store) -> None:
+    run = await waiting(store)
+    for number in (2, 3):
+        again = a_run(number, conversation_id=run.conversation_id)
+        assert isinstance(await store.create_run(TENANT, a_turn_of(again, RESULTS)), Created)
+        await store.append([a_closing(again, terminal=an_error(again), message=False)])
+
+
+@pytest.mark.parametrize("ids", [("a",), ("a", "b", "c"), ("c",)], ids=["missing", "one more", "unknown"])
+async def test_results_that_do_not_answer_what_was_asked_are_refused_and_nothing_is_stored(
+    store: Store, ids: tuple[str, ...]
+) -> None:
+    run = await waiting(store)
+    second = a_run(2, conversation_id=run.conversation_id, key="k")
+    wrong = Message("tool", tuple(ToolResult(each, "1") for each in ids))
+    with pytest.raises(ChatError) as caught:
+        await store.create_run(TENANT, a_turn_of(second, wrong))
+    assert caught.value.reason is ErrorReason.VALIDATION_FAILED
+    assert await store.get_run(TENANT, second.run_id) is None
+    assert await store.find_key(TENANT, "k") is None
+    found = await store.get_conversation(TENANT, run.conversation_id)
+    assert found is not None
+    assert (found.message_count, found.live_run_id) == (2, "")
+    assert isinstance(await store.create_run(TENANT, a_turn_of(second, RESULTS)), Created)
+
+
+async def test_a_repeated_turn_with_results_is_the_run_that_it_was(store: Store) -> None:
+    run = await waiting(store)
+    second = a_run(2, conversation_id=run.conversation_id, key="k")
+    await store.create_run(TENANT, a_turn_of(second, RESULTS))
+    assert isinstance(await store.create_run(TENANT, a_turn_of(second, RESULTS)), Existing)
+    await end(store, second)
+    assert isinstance(await store.create_run(TENANT, a_turn_of(second, RESULTS)), Existing)
 
 
 # Page tokens

@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from fakes.engines import T, always, engine_of, held, play, texts, turn
-from fakes.scripted import ScriptedProvider, answer
-from thinkaloud_server.core.delta import TextDelta
+from fakes.scripted import Script, ScriptedProvider, answer, failing
+from thinkaloud_server.core.delta import (
+    EndOfStream,
+    Failure,
+    Finish,
+    ReasoningDelta,
+    StateDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.core.event import Complete, Start
-from thinkaloud_server.core.message import Message, TextPart
+from thinkaloud_server.core.event import Complete, Error, Start
+from thinkaloud_server.core.message import Message, TextPart, ToolResult
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.engine import Engine
 
@@ -106,3 +115,83 @@ async def test_another_tenants_run_is_not_there() -> None:
             with pytest.raises(ChatError) as caught:
                 await attempt
             assert caught.value.reason is ErrorReason.NOT_FOUND
+
+
+# Results of tools
+
+
+def calling(state: str, *ids: str) -> Script:
+    calls = [ToolCallDelta(number, each, "look", "{}") for number, each in enumerate(ids)]
+    return always(ReasoningDelta("I look"), StateDelta(state), *calls, Finish("tool_calls"), EndOfStream())
+
+
+def answered(conversation_id: str, *ids: str, **fields: Any) -> Turn:
+    results = Message("tool", tuple(ToolResult(each, f"of {each}") for each in ids))
+    return Turn(user_message=results, conversation_id=conversation_id, request_id="req", **fields)
+
+
+def told(provider: ScriptedProvider) -> list[tuple[str, str | None]]:
+    """Role and state of each message of the last request."""
+    messages = provider.requests[-1].messages
+    return [(each.role, each.state.payload if each.state else None) for each in messages]
+
+
+async def test_results_of_tools_go_on_with_the_conversation_and_its_state() -> None:
+    provider = ScriptedProvider(calling('"s1"', "a", "b"), calling('"s2"', "c"), always(*answer("so it is")))
+    async with engine_of(provider) as engine:
+        _, first = await play(engine)
+        assert isinstance(first, Complete)
+        assert ([call.id for call in first.tool_calls], first.finish_reason) == (["a", "b"], "tool_calls")
+        _, second = await play(engine, answered(first.conversation_id, "b", "a"))
+        assert isinstance(second, Complete)
+        assert told(provider) == [("user", None), ("assistant", '"s1"'), ("tool", None)]
+        assert provider.requests[-1].messages[-1].parts == (ToolResult("b", "of b"), ToolResult("a", "of a"))
+        _, third = await play(engine, answered(first.conversation_id, "c"))
+        assert isinstance(third, Complete)
+        assert told(provider)[3:] == [("assistant", '"s2"'), ("tool", None)]
+        history = await engine.store.history(T, first.conversation_id, page_size=10, page_token="")
+        assert [each.message.role for each in history.items] == [
+            *("user", "assistant", "tool", "assistant", "tool", "assistant")
+        ]
+
+
+async def test_results_that_nobody_waits_for_begin_no_run() -> None:
+    provider = ScriptedProvider(calling('"s1"', "a", "b"), always(*answer("x")))
+    async with engine_of(provider) as engine:
+        _, first = await play(engine)
+        assert isinstance(first, Complete)
+        for store in (True, False):
+            for ids in (("a",), ("a", "b", "c"), ("c",)):
+                with pytest.raises(ChatError) as caught:
+                    await engine.begin(T, answered(first.conversation_id, *ids, store=store))
+                assert caught.value.reason is ErrorReason.VALIDATION_FAILED
+        assert engine.status().live_runs == 0
+        assert len(provider.requests) == 1
+
+
+async def test_results_given_aside_are_answered_and_not_stored() -> None:
+    provider = ScriptedProvider(calling('"s1"', "a"), always(*answer("so it is")))
+    async with engine_of(provider) as engine:
+        _, first = await play(engine)
+        assert isinstance(first, Complete)
+        for _ in range(2):
+            _, end = await play(engine, answered(first.conversation_id, "a", store=False))
+            assert isinstance(end, Complete)
+            assert told(provider) == [("user", None), ("assistant", '"s1"'), ("tool", None)]
+        history = await engine.store.history(T, first.conversation_id, page_size=10, page_token="")
+        assert len(history.items) == 2
+
+
+async def test_results_may_be_given_again_after_a_failure_and_reach_the_model_once() -> None:
+    down = failing(ErrorReason.UPSTREAM_AUTH, status=401)
+    broken = always(ReasoningDelta("hm"), Failure(ErrorReason.UPSTREAM_ERROR, "cut"))
+    provider = ScriptedProvider(calling('"s1"', "a"), down, broken, always(*answer("so it is")))
+    async with engine_of(provider) as engine:
+        _, first = await play(engine)
+        assert isinstance(first, Complete)
+        for _ in range(2):
+            _, end = await play(engine, answered(first.conversation_id, "a"))
+            assert isinstance(end, Error)
+        _, end = await play(engine, answered(first.conversation_id, "a"))
+        assert isinstance(end, Complete)
+        assert told(provider) == [("user", None), ("assistant", '"s1"'), ("tool", None)]

@@ -22,6 +22,10 @@ OBJECT = '{"type":"object"}'
 user = {"role": "user", "parts": [{"text": "hi"}]}
 call = {"tool_call": {"id": "c1", "name": "weather", "arguments": "{}"}}
 result = {"tool_result": {"id": "c1", "result": "rain"}}
+answered = {"role": "tool", "parts": [result]}
+unnamed = {"role": "tool", "parts": [{"tool_result": {"result": "rain"}}]}
+nul = {"role": "tool", "parts": [{"tool_result": {"id": "c\0", "result": "rain"}}]}
+calling = {"role": "tool", "parts": [call]}
 
 
 def asked(**fields: Any) -> pb.ChatRequest:
@@ -46,7 +50,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("text", {"text": " \n\t "}),
     ("text", {"text": "a\0b"}),
     ("messages", {"text": "hi", "messages": [user]}),
-    ("messages", {"messages": [user], "conversation_id": CONVERSATION}),
+    ("messages[0].role", {"messages": [user], "conversation_id": CONVERSATION}),
+    ("messages[1].role", {"messages": [answered, user], "conversation_id": CONVERSATION}),
+    ("messages", {"text": "hi", "messages": [answered], "conversation_id": CONVERSATION}),
+    ("messages[1].parts[0].tool_result.id", {"messages": [answered, answered], "conversation_id": CONVERSATION}),
+    ("messages[0].parts[0].tool_result.id", {"messages": [unnamed], "conversation_id": CONVERSATION}),
+    ("messages[0].parts[0].tool_result.id", {"messages": [nul], "conversation_id": CONVERSATION}),
+    ("messages[0].parts[0].tool_call", {"messages": [calling], "conversation_id": CONVERSATION}),
+    ("messages[0].parts", {"messages": [{"role": "tool"}], "conversation_id": CONVERSATION}),
     ("messages[0].role", {"messages": [{"role": "model", "parts": [{"text": "hi"}]}]}),
     ("messages[0].role", {"messages": [{"parts": [{"text": "hi"}]}]}),
     ("messages[0].parts", {"messages": [{"role": "user"}]}),
@@ -254,6 +265,13 @@ def test_a_history_keeps_roles_parts_and_reasoning_apart() -> None:
         Message("assistant", (TextPart("a"), ToolCall("c1", "weather", "{}")), "hm!"),
         Message("tool", (ToolResult("c1", "rain"),)),
     )
+
+
+def test_results_of_tools_are_said_in_a_conversation_as_one_message() -> None:
+    failed = {"role": "tool", "parts": [{"tool_result": {"id": "c2", "result": "no sensor", "is_error": True}}]}
+    found = turn(messages=[answered, failed], conversation_id=CONVERSATION)
+    assert found.user_message == Message("tool", (ToolResult("c1", "rain"), ToolResult("c2", "no sensor", True)))
+    assert (found.messages, found.conversation_id) == ((), CONVERSATION)
 
 
 def test_what_a_turn_is_given_from_its_call_is_in_it() -> None:

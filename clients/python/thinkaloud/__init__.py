@@ -39,7 +39,7 @@ from thinkaloud.events import (
     Warning,
 )
 from thinkaloud.fold import Fold, Result
-from thinkaloud.request import ChatMessage, ChatOptions, ReasoningControl, ResponseFormat, Tool
+from thinkaloud.request import ChatMessage, ChatOptions, ReasoningControl, ResponseFormat, Tool, ToolResult
 from thinkaloud.stream import Stream
 from thinkaloud.sync import SyncClient, SyncConversations
 from thinkaloud.sync_stream import SyncStream
@@ -89,6 +89,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolRequest",
+    "ToolResult",
     "UnavailableError",
     "UpstreamError",
     "Usage",

@@ -33,6 +33,15 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What your tool answered to the call with this id; `is_error` when it failed and `result` says why."""
+
+    id: str
+    result: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseFormat:
     """The form of the answer. `schema` is a JSON Schema, as a mapping or as JSON text."""
 
@@ -53,6 +62,9 @@ class ChatOptions(TypedDict, total=False):
     """The knobs of a turn. chat_service.proto says what each one means; None is the same as leaving it out."""
 
     messages: Sequence[ChatMessage | message_pb2.InputMessage]
+    # Not of the contract: what your tools answered to the calls of the last message of `conversation_id`, in place of
+    # a text. Sent as `messages`. A mapping is from the id of a call to its result.
+    tool_results: Mapping[str, str] | Sequence[ToolResult]
     conversation_id: str | None
     model: str | None
     include_reasoning: bool
@@ -97,6 +109,10 @@ def chat_request(text: str, options: ChatOptions, *, fresh_key: str) -> chat_ser
     fields.pop("timeout_s", None)
     fields["text"] = text
     fields.setdefault("idempotency_key", fresh_key)
+    if "tool_results" in fields:
+        if "messages" in fields:
+            raise TypeError("give either messages or tool_results")
+        fields["messages"] = [_tool_results(fields.pop("tool_results"))]
     if "messages" in fields:
         fields["messages"] = [_message(each) for each in fields["messages"]]
     if "reasoning" in fields:
@@ -139,6 +155,16 @@ def _message(message: ChatMessage | message_pb2.InputMessage) -> message_pb2.Inp
     if isinstance(message, message_pb2.InputMessage):
         return message
     return message_pb2.InputMessage(role=message["role"], parts=[message_pb2.Part(text=message["content"])])
+
+
+def _tool_results(results: Mapping[str, str] | Sequence[ToolResult]) -> message_pb2.InputMessage:
+    if isinstance(results, Mapping):
+        results = [ToolResult(call_id, result) for call_id, result in results.items()]
+    parts = [
+        message_pb2.Part(tool_result=message_pb2.ToolResult(id=each.id, result=each.result, is_error=each.is_error))
+        for each in results
+    ]
+    return message_pb2.InputMessage(role="tool", parts=parts)
 
 
 def _reasoning(reasoning: ReasoningControl | str) -> chat_service_pb2.ReasoningControl:

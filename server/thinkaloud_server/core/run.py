@@ -76,6 +76,7 @@ class Conversation:
 class NewRun:
     """What `Store.create_run` commits in one transaction: the run, its user's message, its `start` (sequence 1).
 
+    `user_message` may be of the role "tool": then it must answer the calls that the conversation waits for.
     `new_conversation` is the conversation to make with it; None when it continues one or keeps its own history.
     """
 

@@ -16,7 +16,8 @@ OnBusy = Literal["reject", "queue", "interrupt"]
 class Turn:
     """Either `messages` (the caller keeps the history; the last one is the question) or one user message.
 
-    `user_message` is what is stored and asked; with `messages` it is None. `context` is JSON text for the model
+    `user_message` is what is stored and asked; with `messages` it is None. It is the user's, or of the role "tool": the
+    results that the conversation's last message waits for (core/tool_results.py). `context` is JSON text for the model
     or "". `request_hash` is a digest of the request without key, include_reasoning and detach. `deadline_s` is
     the time that the caller has left, or None.
     """

@@ -111,7 +111,7 @@ class Engine:
         """Store the run with its `start` and set it going; or the run that the same idempotency key made.
 
         Raises ChatError: DRAINING, OVERLOADED, MODEL_NOT_FOUND, NOT_FOUND (conversation), CONVERSATION_BUSY,
-        IDEMPOTENCY_KEY_REUSED, STORAGE_UNAVAILABLE.
+        IDEMPOTENCY_KEY_REUSED, VALIDATION_FAILED (results of tools that nobody waits for), STORAGE_UNAVAILABLE.
         """
         return await self._runs.begin(tenant, turn)
 

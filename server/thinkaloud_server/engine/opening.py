@@ -8,6 +8,7 @@ from dataclasses import replace
 from thinkaloud_server.core.event import Start
 from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.run import Conversation, NewRun, Run, StoredMessage
+from thinkaloud_server.core.tool_results import without_repeated_results
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.models import Candidate
 
@@ -79,7 +80,7 @@ def prompt(turn: Turn, history: Sequence[StoredMessage]) -> tuple[Message, ...]:
         return (*context, *turn.messages)
     said = tuple(replace(stored.message, reasoning="") for stored in history if stored.message.parts)
     asked = (turn.user_message,) if turn.user_message is not None else ()
-    return (*context, *said, *asked)
+    return (*context, *without_repeated_results((*said, *asked)))
 
 
 def given_to(provider: str, messages: Sequence[Message]) -> tuple[Message, ...]:

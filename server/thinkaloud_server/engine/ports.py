@@ -49,7 +49,8 @@ class Store(Protocol):
         """In one transaction: key, conversation, user's message, run, `start` as sequence 1.
 
         Raises ChatError: IDEMPOTENCY_KEY_REUSED (same key, other request_hash), NOT_FOUND (a conversation that
-        is not there or not the tenant's).
+        is not there or not the tenant's), VALIDATION_FAILED (a message of role "tool" that does not answer what the
+        conversation waits for, as core/tool_results.py has it). Whatever it raises, nothing was stored.
         """
 
     async def append(self, batch: Sequence[Append]) -> Sequence[AppendResult]:

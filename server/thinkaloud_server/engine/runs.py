@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete
 from thinkaloud_server.core.run import AppendResult, Busy, Closing, Created, Existing, NewRun, Run
+from thinkaloud_server.core.tool_results import check_results
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.breaker import Breakers
 from thinkaloud_server.engine.live import Ending, LiveRun
@@ -157,6 +158,8 @@ class Runs:
         aside = None
         if turn.conversation_id and not turn.store:  # read first: a run is not begun for what is not there
             aside = await self._history(new.run.tenant, turn.conversation_id)
+            if turn.user_message is not None and turn.user_message.role == "tool":
+                check_results((stored.message for stored in reversed(aside)), turn.user_message)
         made = await store.create_run(new.run.tenant, new)
         if isinstance(made, Existing):
             return made.run

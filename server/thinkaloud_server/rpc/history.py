@@ -1,4 +1,5 @@
-"""The history that a caller keeps itself: InputMessages to messages, with the rules of who may say what."""
+"""InputMessages to messages, with the rules of who may say what: a history that a caller keeps itself, or the results
+of tools that a stored conversation waits for."""
 
 from __future__ import annotations
 
@@ -33,7 +34,24 @@ def history_of(messages: Iterable[message_pb2.InputMessage], text_chars: int) ->
     return tuple(history)
 
 
-def _message(path: str, message: message_pb2.InputMessage, called: set[str], text_chars: int) -> Message:
+def results_of(messages: Iterable[message_pb2.InputMessage], text_chars: int) -> Message:
+    """The results of tools as one message. Whose calls they answer is for the conversation to say."""
+    results: dict[str, ToolResult] = {}
+    for place, message in enumerate(messages):
+        path = f"messages[{place}]"
+        if message.role != "tool":
+            raise invalid(
+                f"{path}.role", 'must be "tool" together with conversation_id, whose history is stored; else use text'
+            )
+        for number, part in enumerate(_message(path, message, None, text_chars).parts):
+            assert isinstance(part, ToolResult)
+            if part.id in results:
+                raise invalid(f"{path}.parts[{number}].tool_result.id", "must be answered once")
+            results[part.id] = part
+    return Message("tool", tuple(results.values()))
+
+
+def _message(path: str, message: message_pb2.InputMessage, called: set[str] | None, text_chars: int) -> Message:
     role = field.one_of(f"{path}.role", message.role, ROLES)
     if not message.parts:
         raise invalid(f"{path}.parts", "must have at least one part")
@@ -47,7 +65,7 @@ def _message(path: str, message: message_pb2.InputMessage, called: set[str], tex
         elif kind == "text":
             parts.append(TextPart(field.bounded(part.text, f"{where}.text", text_chars)))
         elif kind == "tool_call":
-            parts.append(_tool_call(where, part.tool_call, called))
+            parts.append(_tool_call(where, part.tool_call, called if called is not None else set()))
         else:
             parts.append(_tool_result(where, part.tool_result, called, text_chars))
     if not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
@@ -77,8 +95,11 @@ def _tool_call(where: str, call: message_pb2.ToolCall, called: set[str]) -> Tool
     return ToolCall(call.id, call.name, field.clean(f"{where}.tool_call.arguments", call.arguments))
 
 
-def _tool_result(where: str, result: message_pb2.ToolResult, called: set[str], text_chars: int) -> ToolResult:
-    if result.id not in called:
+def _tool_result(where: str, result: message_pb2.ToolResult, called: set[str] | None, text_chars: int) -> ToolResult:
+    if not result.id:
+        raise invalid(f"{where}.tool_result.id", "must not be empty")
+    field.clean(f"{where}.tool_result.id", result.id)
+    if called is not None and result.id not in called:
         raise invalid(f"{where}.tool_result.id", "must be the id of a tool_call in an earlier message")
     said = field.bounded(result.result, f"{where}.tool_result.result", text_chars)
     return ToolResult(result.id, said, result.is_error)

@@ -18,7 +18,7 @@ from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.request import EFFORTS, ReasoningControl, ResponseFormat, Sampling, Tool
 from thinkaloud_server.core.turn import OnBusy, Turn
 from thinkaloud_server.rpc import field
-from thinkaloud_server.rpc.history import history_of
+from thinkaloud_server.rpc.history import history_of, results_of
 from thinkaloud_server.rpc.limits import Limits
 
 ITERATIONS_DEFAULT = 5
@@ -83,7 +83,7 @@ def request_hash(request: pb.ChatRequest) -> str:
 
 
 def _said(request: pb.ChatRequest, limits: Limits) -> tuple[Message | None, tuple[Message, ...]]:
-    """Either the user's message or the caller's own history."""
+    """Either the user's message, or the results of tools for a stored conversation, or the caller's own history."""
     if not request.messages:
         field.bounded(request.text, "text", limits.text_chars)
         if not request.text.strip():
@@ -92,7 +92,7 @@ def _said(request: pb.ChatRequest, limits: Limits) -> tuple[Message | None, tupl
     if request.text:
         raise invalid("messages", "cannot be given together with text: put the question into the last one")
     if request.conversation_id:
-        raise invalid("messages", "cannot be given together with conversation_id, whose history is stored")
+        return results_of(request.messages, limits.text_chars), ()
     return None, history_of(request.messages, limits.text_chars)
 
 

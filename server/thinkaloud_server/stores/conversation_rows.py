@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from thinkaloud_server.core.message import Message
 from thinkaloud_server.core.run import Conversation, Page, StoredMessage, TokenTotals
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.stores.codec import (
@@ -131,6 +132,15 @@ def add_message(connection: sqlite3.Connection, conversation_id: str, stored: St
         " WHERE conversation_id = ?",
         (stored.created_at, conversation_id),
     )
+
+
+def newest_first(connection: sqlite3.Connection, conversation_id: str) -> Iterator[Message]:
+    """What was said, from the end, each message read only when it is asked for."""
+    rows = connection.execute(
+        "SELECT document FROM messages WHERE conversation_id = ? ORDER BY position DESC", (conversation_id,)
+    )
+    for (document,) in rows:
+        yield decode_message(document, conversation_id=conversation_id, parent_id="").message
 
 
 def all_messages(connection: sqlite3.Connection, conversation_id: str) -> str:

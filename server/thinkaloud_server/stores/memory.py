@@ -27,6 +27,7 @@ from thinkaloud_server.core.run import (
     StoredMessage,
     TokenTotals,
 )
+from thinkaloud_server.core.tool_results import check_results
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.stores.codec import encode_json
 from thinkaloud_server.stores.errors import already_exists, conversation_not_found, key_reused, unavailable
@@ -98,6 +99,9 @@ class MemoryStore:
                 raise conversation_not_found()
             if thread.live_run_id:
                 return Busy(self._logs[thread.live_run_id].run)
+            if new.user_message is not None and new.user_message.message.role == "tool":
+                newest_first = (stored.message for stored in reversed(thread.messages))
+                check_results(newest_first, new.user_message.message)
         if run.run_id in self._logs:
             raise already_exists()
         if new.new_conversation is not None:

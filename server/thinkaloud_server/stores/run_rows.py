@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from thinkaloud_server.core.run import Busy, Existing, NewRun, Page, Renewal, Run, RunState
+from thinkaloud_server.core.tool_results import check_results
 from thinkaloud_server.stores import conversation_rows
 from thinkaloud_server.stores.codec import decode_text_map, encode_event, encode_json, storable
 from thinkaloud_server.stores.errors import conversation_not_found, key_reused
@@ -42,6 +43,8 @@ def create_run(connection: sqlite3.Connection, tenant: str, new: NewRun) -> Exis
             raise conversation_not_found()
         if live := _live_run(connection, run.conversation_id):
             return Busy(live)
+        if new.user_message is not None and new.user_message.message.role == "tool":
+            check_results(conversation_rows.newest_first(connection, run.conversation_id), new.user_message.message)
         history = conversation_rows.all_messages(connection, run.conversation_id)
     if new.new_conversation is not None:
         conversation_rows.insert(connection, new.new_conversation)
