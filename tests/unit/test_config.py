@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from thinkaloud_server.app import config_load
-from thinkaloud_server.app.config import Config, ProviderSection, Secret, is_loopback, split_address
+from thinkaloud_server.app.config import DIALECTS, Config, ProviderSection, Secret, is_loopback, split_address
 from thinkaloud_server.app.config_load import ConfigError, api_key, cautions, find_file, load, to_toml
 
 CANARY = "sk-canary-8f3b1c"
@@ -187,7 +187,9 @@ def test_an_unknown_key_is_named_with_a_near_one_and_its_place(
         pytest.param('[providers.x]\nbase_url = "http://u@h/v1"', "credentials do not belong", id="user"),
         pytest.param('[providers.x]\nbase_url = "http://h/v1#a"', "fragment", id="fragment"),
         pytest.param(
-            '[providers.x]\nbase_url = "http://h"\ndialect = "x"', "expected one of openai-chat", id="dialect"
+            '[providers.x]\nbase_url = "http://h"\ndialect = "x"',
+            f"expected one of {', '.join(DIALECTS)}",
+            id="dialect",
         ),
         pytest.param('[providers.X]\nbase_url = "http://h"', "is no name for a provider", id="upper-case"),
         pytest.param('[providers."a/b"]\nbase_url = "http://h"', "is no name for a provider", id="slash"),

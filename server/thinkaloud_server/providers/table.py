@@ -7,6 +7,7 @@ by the port that a local server listens on by default; else it is generic.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
@@ -40,6 +41,9 @@ def vendor_for(base_url: str, name: str = "", dialect: str = "", rows: tuple[Ven
     rows = tuple(row for row in rows if (row.dialect == dialect if dialect else not row.alternate))
     # A row that is narrowed to a path knows more of the URL than one that is not.
     rows = tuple(sorted(rows, key=lambda row: not row.paths))
+    if dialect and url.path in ("", "/"):
+        # Its path is then the one of the row's own base URL.
+        rows = tuple(replace(row, paths=()) if row.base_url else row for row in rows)
     found = next((row for row in rows if _at_host(row, url)), None)
     if found is None:
         named = [row for row in rows if row.name == name]
@@ -64,7 +68,9 @@ def discoverable(rows: tuple[Vendor, ...] = VENDORS) -> tuple[Vendor, ...]:
 
 def local(rows: tuple[Vendor, ...] = VENDORS) -> tuple[Vendor, ...]:
     """The rows of servers that may be running on this machine, without a key."""
-    return tuple(row for row in rows if row.base_url and row.ports and not row.alternate)
+    there = [row for row in rows if row.base_url and row.ports and not row.alternate]
+    # Where one server speaks two formats, the first row is the one that it is asked in.
+    return tuple({row.ports: row for row in reversed(there)}.values())[::-1]
 
 
 def _at_host(row: Vendor, url: SplitResult) -> bool:

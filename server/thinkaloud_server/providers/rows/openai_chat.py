@@ -319,8 +319,14 @@ VENDORS: tuple[Vendor, ...] = (
         chat_path="/chat",
     ),
     # Without "/v1" in the URL both speak their own format (rows/ollama.py).
-    Vendor("ollama-cloud", hosts=("ollama.com",), paths=("/v1",), reasoning=_EFFORT),
-    Vendor("ollama", ports=(11434,), paths=("/v1",), reasoning=_EFFORT),
+    Vendor(
+        "ollama-cloud",
+        base_url="https://ollama.com/v1",
+        hosts=("ollama.com",),
+        paths=("/v1",),
+        reasoning=_EFFORT,
+    ),
+    Vendor("ollama", base_url="http://127.0.0.1:11434/v1", ports=(11434,), paths=("/v1",), reasoning=_EFFORT),
     Vendor(
         "llamacpp",
         base_url="http://127.0.0.1:8080/v1",
