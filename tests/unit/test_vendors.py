@@ -120,7 +120,7 @@ def test_a_row_is_sound(row: Vendor) -> None:
     for reasoning in (row.reasoning, *(model for _, model in (*row.by_form, *row.by_model))):
         assert set(reasoning.words) <= set(EFFORTS)
         assert bool(reasoning.words) == bool(reasoning.effort)
-    assert set(row.replay) <= {"reasoning_details", "reasoning_content"}
+    assert set(row.replay) <= {"reasoning_details", "reasoning_content", "signature", "thinking"}
 
 
 def test_names_are_unique_and_the_generic_row_has_none_of_its_own_places() -> None:

@@ -33,7 +33,8 @@ def request_headers(endpoint: Endpoint, *, accept: str) -> tuple[tuple[str, str]
 def endpoint_url(endpoint: Endpoint, path: str, *, model: str = "", query: Mapping[str, str] = _NO_FIELDS) -> str:
     """The URL of this path under the endpoint's base URL; "{model}" in it becomes the model's name.
 
-    A base URL that already ends with the chat's path is taken without it. `query` is added where it is not there.
+    A base URL that already ends with the chat's path, or with the beginning of a path ("/v1"), is taken without it.
+    `query` is added where it is not there.
     """
     vendor = endpoint.vendor
     base = urlsplit(endpoint.base_url)
@@ -43,8 +44,18 @@ def endpoint_url(endpoint: Endpoint, path: str, *, model: str = "", query: Mappi
     for name, value in {**wanted, **query}.items():
         if name not in dict(given):
             given.append((name, value))
-    path = path.replace("{model}", quote(model, safe="/"))
+    base_path = _without_beginning(base_path, path)
+    path = path.replace("{model}", quote(model, safe="/@"))
     return urlunsplit((base.scheme, base.netloc, base_path + path, urlencode(given), ""))
+
+
+def _without_beginning(base_path: str, path: str) -> str:
+    """The base without what `path` begins with; a path that the base ends with wholly is a place of its own."""
+    base, steps = base_path.split("/"), path.split("/")[1:]
+    for number in range(min(len(base), len(steps)) - 1, 0, -1):
+        if base[-number:] == steps[:number]:
+            return "/".join(base[:-number])
+    return base_path
 
 
 def json_object(field: str, text: str) -> msgspec.Raw:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
+from thinkaloud_server.providers.anthropic_messages import ANTHROPIC_MESSAGES
 from thinkaloud_server.providers.bedrock_converse import BEDROCK_CONVERSE
 from thinkaloud_server.providers.dialect import Dialect
 from thinkaloud_server.providers.gemini import GEMINI
@@ -23,6 +24,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
         dialect.name: dialect
         for dialect in (
+            ANTHROPIC_MESSAGES,
             GEMINI,
             OLLAMA,
             BEDROCK_CONVERSE,
@@ -48,6 +50,9 @@ def vendor_for(base_url: str, name: str = "", dialect: str = "", rows: tuple[Ven
     if found is None:
         named = [row for row in rows if row.name == name]
         found = next((row for row in named if _at_path(row, url)), named[-1] if named else None)
+    if found is None and dialect:
+        # Asked for by name, a dialect is found at its vendor's host whatever the path.
+        found = next((row for row in rows if _is_host(row, url)), None)
     if found is None:
         found = next((row for row in rows if url.scheme == "http" and _at_port(row, url)), None)
     return GENERICS[dialect or GENERIC.dialect] if found is None else found
@@ -74,10 +79,12 @@ def local(rows: tuple[Vendor, ...] = VENDORS) -> tuple[Vendor, ...]:
 
 
 def _at_host(row: Vendor, url: SplitResult) -> bool:
+    return _is_host(row, url) and _at_path(row, url)
+
+
+def _is_host(row: Vendor, url: SplitResult) -> bool:
     host = (url.hostname or "").lower().rstrip(".")
-    if not any(host.endswith(known) if known.startswith(".") else host == known for known in row.hosts):
-        return False
-    return _at_path(row, url)
+    return any(host.endswith(known) if known.startswith(".") else host == known for known in row.hosts)
 
 
 def _at_path(row: Vendor, url: SplitResult) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from thinkaloud_server.core.request import Effort, ModelInfo
 
@@ -30,6 +30,8 @@ class Reasoning:
     `off` is what the effort "none" becomes (None: it is a word like the others).
     `shown` goes into every request to a model that thinks unasked: it makes the thoughts readable and changes
     nothing about how much is thought. `budget_min` and `budget_max` bound the budget; 0 is no bound.
+    `tool_headers` go with a request that has tools and asks for thinking. `sampling` is "strict" where thinking goes
+    with few settings of the other knobs, "none" where a model takes no temperature and no top_p at all.
     """
 
     effort: str = ""
@@ -42,6 +44,8 @@ class Reasoning:
     shown: Fields = field(default_factory=_nothing)
     budget_min: int = 0
     budget_max: int = 0
+    tool_headers: tuple[tuple[str, str], ...] = ()
+    sampling: Literal["free", "strict", "none"] = "free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +94,18 @@ class Vendor:
     # Fields of the assistant's message that it wants back verbatim in the next request.
     replay: tuple[str, ...] = ()
     reasoning: Reasoning = field(default_factory=Reasoning)
-    # Controls by a form that the model's listing names (ModelInfo.forms): the first pair that it has.
+    # Controls by a form that the model's listing names (ModelInfo.forms): the first pair that it has. "form:part" is
+    # for models with that part in their names.
     by_form: tuple[tuple[str, Reasoning], ...] = ()
     # Models whose controls differ: the first pair whose text is in the model's name.
     by_model: tuple[tuple[str, Reasoning], ...] = ()
 
     def reasoning_of(self, model: str, info: ModelInfo | None = None) -> Reasoning:
         """The controls of this model: as its listing has them, else as its name suggests, else the vendor's."""
+        name = model.lower()
         if info is not None and info.forms:
             for form, row in self.by_form:
-                if form in info.forms:
+                form, _, part = form.partition(":")
+                if form in info.forms and part in name:
                     return row
-        name = model.lower()
         return next((row for part, row in self.by_model if part in name), self.reasoning)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from thinkaloud_server.providers.rows import (
+    anthropic_messages,
     bedrock_converse,
     gemini,
     ollama,
@@ -20,6 +21,7 @@ from thinkaloud_server.providers.vendors import Vendor
 __all__ = ["GENERIC", "GENERICS", "VENDORS"]
 
 VENDORS: tuple[Vendor, ...] = (
+    *anthropic_messages.VENDORS,
     *gemini.VENDORS,
     *ollama.VENDORS,
     *bedrock_converse.VENDORS,
@@ -31,6 +33,7 @@ GENERICS: Mapping[str, Vendor] = MappingProxyType(
     {
         row.dialect: row
         for row in (
+            anthropic_messages.GENERIC,
             gemini.GENERIC,
             ollama.GENERIC,
             bedrock_converse.GENERIC,
