@@ -59,7 +59,7 @@ def _is_wanted(block: Wire, wanted: Sequence[str]) -> bool:
 
 
 def with_thoughts(blocks: Sequence[Wire], text: str, calls: Sequence[tuple[str, Wire]]) -> list[Wire]:
-    """The content of an assistant's message: its text and its calls (each with its id), with the thoughts where they stood.
+    """The content of an assistant's message: its text and calls (each with its id), thoughts where they stood.
 
     Text that is not what was answered, because somebody edited it, goes whole to where the first text stood. Calls
     without a place come last.
