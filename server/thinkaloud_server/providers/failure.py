@@ -59,6 +59,8 @@ _STATE = _pattern(
     | (missing\ a?|corrupted)\ ?[`'"]?thought[_\ ]?signature | thought[_\ ]?signature.{0,40}(missing|invalid|not\ valid)
     | expected\ [`'"]thinking | invalid.{0,20}signature.{0,20}thinking | thinking.{0,60}signature
     | thinking[`'"]?.{0,40}blocks?.{0,80}cannot\ be\ modified
+    | invalid.{0,20}redacted_thinking | final\ block\ in\ an\ assistant\ message\ cannot\ be\ [`'"]?thinking
+    | messages\.\d+\.content\.\d+\.(redacted_)?thinking\b
     | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
     | encrypted\ content.{0,60}(verified|decrypted|decode)"""
 )
@@ -67,10 +69,16 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ErrorReason.QUOTA_EXCEEDED,
         _CLIENT,
-        frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "payment_required"}),
+        frozenset(
+            {
+                *("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "payment_required"),
+                "billing_error",
+            }
+        ),
         _pattern(
             r"""insufficient\ (account\ )?(balance|credits?|funds|quota) | requires\ more\ credits | credit\ balance\ is
-            | out\ of\ credits | billing.{0,20}(limit|not\ active) | account\ is\ (suspended|not\ active)"""
+            | out\ of\ credits | billing.{0,20}(limit|not\ active)
+            | specified\ API\ usage\ limits | account\ is\ (suspended|not\ active)"""
         ),
     ),
     Rule(ErrorReason.QUOTA_EXCEEDED, frozenset({402})),
@@ -78,7 +86,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ErrorReason.UPSTREAM_AUTH,
         _CLIENT - {429},
-        frozenset({"invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated"}),
+        frozenset(
+            {"invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated", "permission_error"}
+        ),
         _pattern(
             r"""(incorrect|invalid|missing|expired|no)\ api[\ _-]?key
             | api[\ _-]?key\ (is\ )?(not\ valid|invalid|missing|expired)
@@ -109,6 +119,7 @@ RULES: tuple[Rule, ...] = (
             {
                 *("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens"),
                 *("too_many_tokens", "string_above_max_length", "model_max_prompt_tokens_exceeded"),
+                "request_too_large",
             }
         ),
         _pattern(
@@ -177,6 +188,7 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(ErrorReason.UPSTREAM_TIMEOUT, frozenset({408, 504, 522, 524})),
+    Rule(ErrorReason.UPSTREAM_TIMEOUT, codes=frozenset({"timeout_error"})),
     Rule(ErrorReason.VALIDATION_FAILED, frozenset({501})),
     Rule(ErrorReason.UPSTREAM_ERROR, frozenset(range(500, 600))),
     Rule(ErrorReason.VALIDATION_FAILED, frozenset(range(400, 500))),
@@ -206,6 +218,7 @@ _REFUSED = _pattern(
     | level\ .{1,20}\ not\ supported,\ valid\ levels | (?<![\w.])(thinking|reasoning|output_config)\.[\w.]+:
     | reasoning\ prompt\ mode\ is\ not\ enabled
     | thinking\ mode\ does\ not\ support\ this\ tool_choice
+    | (?<![\w.])(thinking|output_config):\ (input|extra)
     | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode
     | no\ endpoints\ found\ that\ support\ (?!tool|image|audio|the\ provided)
     | no\ endpoints\ found\ that\ can\ handle\ the\ requested\ parameters"""
