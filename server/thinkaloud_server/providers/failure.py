@@ -215,7 +215,7 @@ _REFUSED = _pattern(
     | thinking.?(level|budget).{0,24}\ is\ (not\ supported|invalid|not\ valid) | one\ of\ thinking.?(level|budget)
     | thinking\ (may\ not\ be\ enabled|is\ not\ configurable) | invalid\ think\ value
     | think\ value\b.{1,30}\ is\ not\ supported | reasoning_?effort.{0,60}(input\ should\ be|expected\ one\ of)
-    | level\ .{1,20}\ not\ supported,\ valid\ levels | (?<![\w.])(thinking|reasoning|output_config)\.[\w.]+:
+    | level\ .{1,20}\ not\ supported,\ valid\ levels | (?<![\w.])((thinking|reasoning)\.[\w.]+|output_config\.effort):
     | reasoning\ prompt\ mode\ is\ not\ enabled
     | thinking\ mode\ does\ not\ support\ this\ tool_choice
     | (?<![\w.])(thinking|output_config):\ (input|extra)

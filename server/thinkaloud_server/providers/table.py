@@ -45,7 +45,7 @@ def vendor_for(base_url: str, name: str = "", dialect: str = "", rows: tuple[Ven
     rows = tuple(sorted(rows, key=lambda row: not row.paths))
     if dialect and url.path in ("", "/"):
         # Its path is then the one of the row's own base URL.
-        rows = tuple(replace(row, paths=()) if row.base_url else row for row in rows)
+        rows = tuple(replace(row, paths=()) if row.base_url and row.paths else row for row in rows)
     found = next((row for row in rows if _at_host(row, url)), None)
     if found is None:
         named = [row for row in rows if row.name == name]
