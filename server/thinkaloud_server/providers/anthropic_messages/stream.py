@@ -74,7 +74,7 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
                 self._delta(event.index, event.delta, out)
             return
         kind = text_of(kind) or frame.event
-        if kind == "error" or event.error:
+        if kind == "error" or event.error or frame.event == "error":
             self._error(read_error(data), out)
         elif handler := self._handlers.get(kind):
             handler(event, out)

@@ -146,7 +146,7 @@ VENDORS: tuple[Vendor, ...] = (
         "anthropic-messages",
         hosts=(".azure.com",),
         paths=("/anthropic",),
-        key_header="api-key",
+        key_header="x-api-key",
         headers=(_VERSION,),
         chat_path="/anthropic/v1/messages",
         models_path="/anthropic/v1/models",
