@@ -49,6 +49,25 @@ def test_a_url_is_the_base_the_path_the_model_and_the_query(base_url: str, model
     assert endpoint_url(endpoint(base_url), IT.chat_path, model=model) == expected
 
 
+@pytest.mark.parametrize(
+    ("base_url", "path", "expected"),
+    [
+        ("https://h.example/v1", "/v1/messages", "https://h.example/v1/messages"),
+        ("https://h.example/api/v1/", "/v1/messages", "https://h.example/api/v1/messages"),
+        ("https://h.example/it", "/it/v1/messages", "https://h.example/it/v1/messages"),
+        ("https://h.example/it/v1", "/it/v1/messages", "https://h.example/it/v1/messages"),
+        ("https://h.example/v1", "/it/v1/messages", "https://h.example/v1/it/v1/messages"),
+        ("https://h.example/xv1", "/v1/messages", "https://h.example/xv1/v1/messages"),
+        # A path that the base ends with wholly is a place of its own.
+        ("https://h.example/models", "/models", "https://h.example/models/models"),
+        ("https://h.example", "/v1/messages", "https://h.example/v2/v1/messages"),
+    ],
+)
+def test_what_a_path_begins_with_is_not_said_twice(base_url: str, path: str, expected: str) -> None:
+    vendor = Vendor("it", base_url="https://api.it.example/v2")
+    assert endpoint_url(Endpoint("it", base_url, vendor), path) == expected
+
+
 def test_a_query_of_the_dialect_is_added_where_it_is_not_there() -> None:
     assert endpoint_url(endpoint(), "/models", query={"page": "1"}) == (
         "https://api.it.example/v2/models?alt=sse&page=1"

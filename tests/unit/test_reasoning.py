@@ -44,6 +44,14 @@ def test_the_form_is_the_listings_then_the_names_then_the_vendors() -> None:
     assert told(low, model="m-budget", info=info(forms=("other",))) == (on, [])
 
 
+def test_a_form_may_be_for_models_of_some_names_alone() -> None:
+    row = Vendor("it", by_form=(("budget:-old", LEVELS), ("budget", BUDGET)), by_model=(("m", LEVELS),))
+    known = info(forms=("budget",))
+    assert row.reasoning_of("M-Old-1", known) is LEVELS
+    assert row.reasoning_of("m-new", known) is BUDGET
+    assert row.reasoning_of("m-new") is LEVELS
+
+
 def test_without_a_control_only_what_makes_thoughts_readable_is_sent() -> None:
     assert told(None) == ({}, [])
     assert told(None, model="m-budget") == ({"think": {"show": True}}, [])
