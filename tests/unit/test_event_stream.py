@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 from struct import pack
 from zlib import crc32
@@ -144,6 +145,16 @@ def test_an_absurd_length_is_not_waited_for(total: int, headers: int, why: str) 
 def test_headers_that_lie_about_their_lengths_are_refused(block: bytes) -> None:
     with pytest.raises(ChatError, match=r"cut off|unknown type"):
         framed(_with_block(block))
+
+
+def test_what_came_before_a_broken_message_is_not_lost() -> None:
+    broken = bytearray(EVENT)
+    broken[-1] ^= 1
+    framer = EventStreamFramer(frame_bytes_max=LIMIT)
+    assert len(framer.feed(EVENT + EMPTY + bytes(broken) + EVENT)) == 2
+    for call in (partial(framer.feed, EVENT), framer.end):
+        with pytest.raises(ChatError, match="checksum"):
+            call()
 
 
 def test_the_largest_message_passes_and_a_larger_one_does_not() -> None:

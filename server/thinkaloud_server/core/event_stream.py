@@ -8,7 +8,8 @@ CRC is that of zlib. Only headers whose values are text are kept: a message is n
     feed(data) -> frames that these bytes complete        end() -> nothing: half a message says nothing
 
 Cutting the bytes elsewhere changes neither the frames nor whether a limit is found exceeded. A length is judged as soon
-as it is there, so that an absurd one is not waited for. After a ChatError a framer is of no more use.
+as it is there, so that an absurd one is not waited for. What came before a message that cannot be read is returned
+first; the next call then raises ChatError(UPSTREAM_PROTOCOL_ERROR), after which a framer is of no more use.
 
 Source: docs.aws.amazon.com/transcribe/latest/dg/event-stream.html and the Smithy specification "Event Stream".
 """
@@ -55,10 +56,13 @@ class EventStreamFramer:
         self._held = bytearray()
         # How many bytes there must be before there is anything to see.
         self._wanted = _PRELUDE.size
+        self._fault: ChatError | None = None
         self._known: dict[bytes, tuple[str, str, Mapping[str, str]]] = {}
 
     def feed(self, data: bytes) -> list[EventFrame]:
         """The messages that these bytes complete."""
+        if self._fault is not None:
+            raise self._fault
         if self._held:
             self._held += data
             if len(self._held) < self._wanted:
@@ -68,19 +72,27 @@ class EventStreamFramer:
         frames: list[EventFrame] = []
         at, size = 0, len(data)
         self._wanted = _PRELUDE.size
-        while size - at >= _PRELUDE.size:
-            total, headers_size = self._prelude(data, at)
-            if size - at < total:
-                self._wanted = total
-                break
-            frames.append(self._message(data, at, total, headers_size))
-            at += total
+        try:
+            while size - at >= _PRELUDE.size:
+                total, headers_size = self._prelude(data, at)
+                if size - at < total:
+                    self._wanted = total
+                    break
+                frames.append(self._message(data, at, total, headers_size))
+                at += total
+        except ChatError as fault:
+            if not frames:
+                raise
+            self._fault = fault
+            return frames
         if at < size:
             self._held += data[at:] if at else data
         return frames
 
     def end(self) -> list[EventFrame]:
         """The bytes ran out. What is left is part of a message, whose checksum cannot be checked."""
+        if self._fault is not None:
+            raise self._fault
         self._held.clear()
         return []
 

@@ -125,7 +125,8 @@ RULES: tuple[Rule, ...] = (
         _pattern(
             r"""maximum\ context\ length | context[_\ ](length|window|size).{0,40}(exceed|limit|long|reach|maximum)
             | (exceed\w*|larger\ than|longer\ than|greater\ than).{0,60}context[_\ ]?(length|window|size)?\b
-            | prompt\ is\ too\ long | (input|prompt|request).{0,20}too\ (long|large)\ for | too\ many\ (input\ )?tokens
+            | prompt\ is\ too\ long | (input|prompt|request).{0,20}too\ (long|large)\ for
+            | too\ many\ (input\ )?tokens(?!.{0,20}please\ wait)
             | (input|prompt)\ tokens?.{0,40}exceed | input\ is\ too\ long | request\ too\ large
             | total\ length\ of\ all\ messages\ is\ too\ long
             | reduce\ the\ length\ of\ (the\ )?(messages|prompt|input)"""

@@ -20,7 +20,8 @@ _STATUSES = {
     "servicequotaexceededexception": 400,
     "accessdeniedexception": 403,
     "resourcenotfoundexception": 404,
-    "modeltimeoutexception": 408,
+    # 408 over HTTP, but the model did work on it.
+    "modeltimeoutexception": 504,
     "throttlingexception": 429,
     "modelnotreadyexception": 429,
     "internalserverexception": 500,

@@ -86,7 +86,7 @@ def _fit_budget(fields: dict[str, Any], max_tokens: int | None) -> tuple[str, ..
     if not isinstance(budget, int) or max_tokens is None or budget < max_tokens:
         return ()
     if max_tokens <= _BUDGET_MIN:
-        del fields["additionalModelRequestFields"]["thinking"]
+        del fields["additionalModelRequestFields"]
         return (f"the model cannot think within {max_tokens} tokens of output: the reasoning control was left out",)
     put(fields, f"{_THINKING}.budget_tokens", max(_BUDGET_MIN, max_tokens - 1))
     return (f"the thinking budget must be below the limit of the output: {max_tokens - 1} tokens were sent",)

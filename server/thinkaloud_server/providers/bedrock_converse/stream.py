@@ -101,11 +101,11 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
         delta = event.delta
         if delta is None:
             return
+        if delta.reasoningContent is not None:
+            self._reasoning(event.contentBlockIndex, delta.reasoningContent, out)
         if delta.text:
             self._text(event.contentBlockIndex, delta.text, out)
-        elif delta.reasoningContent is not None:
-            self._reasoning(event.contentBlockIndex, delta.reasoningContent, out)
-        elif delta.toolUse is not None and delta.toolUse.input:
+        if delta.toolUse is not None and delta.toolUse.input:
             self._input(event.contentBlockIndex, delta.toolUse.input, out)
 
     def _message_stop(self, data: bytes, out: list[Delta]) -> None:
