@@ -60,10 +60,10 @@ def test_method_and_headers() -> None:
 @pytest.mark.parametrize(
     ("model", "path"),
     [
-        (NOVA, "amazon.nova-micro-v1%3A0"),
+        (NOVA, "amazon.nova-micro-v1:0"),
         (
             "arn:aws:bedrock:us-east-1:123:inference-profile/us.x",
-            "arn%3Aaws%3Abedrock%3Aus-east-1%3A123%3Ainference-profile%2Fus.x",
+            "arn:aws:bedrock:us-east-1:123:inference-profile%2Fus.x",
         ),
     ],
 )

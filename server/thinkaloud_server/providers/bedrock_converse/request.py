@@ -28,8 +28,9 @@ def chat_request(endpoint: Endpoint, request: ModelRequest) -> HttpRequest:
     told = reasoning_fields(endpoint.vendor, request)
     body, notes = _body(endpoint, request)
     notes += _fit_budget(told.fields, request.sampling.max_output_tokens)
-    # A model's name may be an ARN, whose slashes and colons are no part of the path.
-    path = endpoint.vendor.chat_path.replace("{model}", quote(request.model, safe=""))
+    # A model's name may be an ARN, whose slash is no step of the path. Colons stay as they are: the HTTP client would
+    # write "%3A" so too, and a signature is of the path as it is sent.
+    path = endpoint.vendor.chat_path.replace("{model}", quote(request.model, safe=":"))
     return HttpRequest(
         "POST",
         endpoint_url(endpoint, path),
