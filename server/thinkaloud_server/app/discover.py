@@ -51,11 +51,7 @@ REGIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {"bedrock": ("us-east-1", (
 LAST = ("huggingface",)
 
 # Keys of vendors whose own wire format this version does not speak yet: worth a word at start.
-LATER: tuple[tuple[str, str], ...] = (
-    ("ANTHROPIC_API_KEY", "Anthropic"),
-    ("CO_API_KEY", "Cohere"),
-    ("COHERE_API_KEY", "Cohere"),
-)
+LATER: tuple[tuple[str, str], ...] = (("ANTHROPIC_API_KEY", "Anthropic"),)
 
 # Servers that people run on their own machine, each at its usual port.
 LOCAL: tuple[Vendor, ...] = table.local()

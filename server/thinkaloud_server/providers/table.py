@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from thinkaloud_server.providers.anthropic_messages import ANTHROPIC_MESSAGES
 from thinkaloud_server.providers.bedrock_converse import BEDROCK_CONVERSE
+from thinkaloud_server.providers.cohere_v2 import COHERE_V2
 from thinkaloud_server.providers.dialect import Dialect
 from thinkaloud_server.providers.gemini import GEMINI
 from thinkaloud_server.providers.ollama import OLLAMA
@@ -27,6 +28,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             ANTHROPIC_MESSAGES,
             GEMINI,
             OLLAMA,
+            COHERE_V2,
             BEDROCK_CONVERSE,
             OPENAI_CHAT,
         )

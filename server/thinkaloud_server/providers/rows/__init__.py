@@ -12,6 +12,7 @@ from types import MappingProxyType
 from thinkaloud_server.providers.rows import (
     anthropic_messages,
     bedrock_converse,
+    cohere_v2,
     gemini,
     ollama,
     openai_chat,
@@ -24,6 +25,7 @@ VENDORS: tuple[Vendor, ...] = (
     *anthropic_messages.VENDORS,
     *gemini.VENDORS,
     *ollama.VENDORS,
+    *cohere_v2.VENDORS,
     *bedrock_converse.VENDORS,
     *openai_chat.VENDORS,
 )
@@ -36,6 +38,7 @@ GENERICS: Mapping[str, Vendor] = MappingProxyType(
             anthropic_messages.GENERIC,
             gemini.GENERIC,
             ollama.GENERIC,
+            cohere_v2.GENERIC,
             bedrock_converse.GENERIC,
             openai_chat.GENERIC,
         )

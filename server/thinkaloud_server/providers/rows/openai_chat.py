@@ -98,6 +98,13 @@ VENDORS: tuple[Vendor, ...] = (
             effort="reasoning_effort", words=_words("none", "minimal", "low", "medium", "high", "high")
         ),
     ),
+    # Cohere's, likewise. It knows "none" and "high".
+    Vendor(
+        "cohere-openai",
+        hosts=("api.cohere.com", "api.cohere.ai"),
+        paths=("/compatibility",),
+        reasoning=Reasoning(effort="reasoning_effort", words=_words("none", "high", "high", "high", "high", "high")),
+    ),
     Vendor(
         "azure-foundry",
         hosts=(".services.ai.azure.com", ".models.ai.azure.com"),

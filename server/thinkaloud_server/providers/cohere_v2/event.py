@@ -1,0 +1,103 @@
+"""The parts of an event that matter, typed. Unknown keys are skipped.
+
+`content` and `tool_calls` are objects in the events that carry text and calls, and empty lists in the one that begins
+the message. Leaves are whatever was sent and are looked at where they are used. An event that is of another shape, or
+that is JSON to Python but not to the standard, is mended and read once more.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+
+class Content(msgspec.Struct, gc=False):
+    text: Any = None
+    thinking: Any = None
+
+
+class Function(msgspec.Struct, gc=False):
+    name: Any = None
+    arguments: Any = None
+
+
+class Call(msgspec.Struct, gc=False):
+    id: Any = None
+    function: Function | None = None
+
+
+class Message(msgspec.Struct, gc=False):
+    content: Content | list[Any] | None = None
+    tool_calls: Call | list[Any] | None = None
+    tool_plan: Any = None
+
+
+class Delta(msgspec.Struct, gc=False):
+    message: Message | None = None
+    finish_reason: Any = None
+    usage: Any = None
+    error: Any = None
+
+
+class Event(msgspec.Struct, gc=False):
+    """`message` and `error` are there for an error that comes as an event of no type."""
+
+    type: Any = None
+    index: int | None = None
+    delta: Delta | None = None
+    id: Any = None
+    message: Any = None
+    error: Any = None
+
+
+_EVENT = msgspec.json.Decoder(Event)
+
+
+def read_event(data: bytes) -> Event | None:
+    """The event that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
+    try:
+        return _EVENT.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    value = read_object(data)
+    return None if value is None else _EVENT.decode(msgspec.json.encode(_mended(value)))
+
+
+def read_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object that these bytes are, read leniently; None for null. Raises ValueError for anything else."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+        # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
+        text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+        value = json.loads(text.decode("utf-16-le", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if value is None or isinstance(value, dict):
+        return value
+    raise ValueError("no JSON object")
+
+
+def _mended(value: dict[str, Any]) -> dict[str, Any]:
+    """The event with what is of a wrong type put right or left out."""
+    index, delta = value.get("index"), value.get("delta")
+    value["index"] = index if isinstance(index, int) and abs(index) < 2**31 else 0
+    value["delta"] = delta if isinstance(delta, dict) else None
+    message = delta.get("message") if isinstance(delta, dict) else None
+    if isinstance(delta, dict):
+        delta["message"] = message if isinstance(message, dict) else None
+    if isinstance(message, dict):
+        content, call = _only(message.get("content")), _only(message.get("tool_calls"))
+        message["content"] = {"text": content} if isinstance(content, str) else content
+        message["tool_calls"] = call
+        for name in ("content", "tool_calls"):
+            if not isinstance(message[name], dict | list):
+                message[name] = None
+        if isinstance(call, dict) and not isinstance(call.get("function"), dict):
+            call["function"] = None
+    return value
+
+
+def _only(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value

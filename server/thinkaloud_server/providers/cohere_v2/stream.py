@@ -1,0 +1,149 @@
+"""Decodes one answer: server-sent events that say their type in their data, or one JSON object.
+
+`message-end` is the end; what follows (`[DONE]`) says nothing more. A plan for the tools that the model is about to
+call (`tool_plan`) is reasoning of a kind of its own. Citations are not ours to show.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from thinkaloud_server.core.delta import Delta, Failure, Finish, ReasoningDelta, ResponseInfo, TextDelta, ToolCallDelta
+from thinkaloud_server.core.errors import ErrorReason
+from thinkaloud_server.core.framing import SseFrame, SseFramer
+from thinkaloud_server.providers.answer import FRAME_BYTES_MAX, AnswerDecoder, Classify
+from thinkaloud_server.providers.cohere_v2.counts import usage_of
+from thinkaloud_server.providers.cohere_v2.event import Call, Content, Event, read_event, read_object
+from thinkaloud_server.providers.cohere_v2.finish import finish_of
+from thinkaloud_server.providers.cohere_v2.replay import payload_of
+from thinkaloud_server.providers.error_body import read_error, read_error_value
+
+
+class CohereDecoder(AnswerDecoder[SseFrame]):
+    """A StreamDecoder (core/delta.py). `classify` says what an error's body means."""
+
+    def __init__(self, *, classify: Classify, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        super().__init__(
+            SseFramer(frame_bytes_max=frame_bytes_max), classify=classify, answer_bytes_max=frame_bytes_max
+        )
+        self._thinking: list[str] = []
+        self._plan: list[str] = []
+        self._calls = 0
+
+    def _state(self) -> str:
+        return payload_of("".join(self._plan), "".join(self._thinking)) if self._calls else ""
+
+    def _frame(self, frame: SseFrame, out: list[Delta], *, whole: bool) -> None:
+        data = frame.data
+        try:
+            event = read_event(data)
+        except ValueError:
+            if data.strip() == b"[DONE]":
+                self._end(out)
+            elif data.strip() and whole:
+                self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider sent an event that is not JSON")
+            return
+        if event is not None:
+            self._event(event, event.type or frame.event, data, out)
+
+    def _event(self, event: Event, kind: object, data: bytes, out: list[Delta]) -> None:
+        message = event.delta.message if event.delta is not None else None
+        if kind in ("content-delta", "content-start"):
+            if message is not None and isinstance(message.content, Content):
+                self._content(message.content, event.index or 0, out)
+        elif kind == "tool-plan-delta":
+            if message is not None:
+                self._add_plan(message.tool_plan, out)
+        elif kind in ("tool-call-delta", "tool-call-start"):
+            if message is not None and isinstance(message.tool_calls, Call):
+                self._call(message.tool_calls, event.index or 0, out)
+        elif kind == "message-start":
+            out.append(ResponseInfo(response_id=_text(event.id)))
+        elif kind == "message-end":
+            self._message_end(event, out)
+        elif event.error or kind == "error" or (not kind and event.message):
+            self._error(read_error(data), out)
+
+    def _content(self, content: Content, index: int, out: list[Delta]) -> None:
+        if thinking := _text(content.thinking):
+            self._said = True
+            self._thinking.append(thinking)
+            out.append(ReasoningDelta(thinking))
+        if text := _text(content.text):
+            self._said = True
+            out.append(TextDelta(text, index))
+
+    def _add_plan(self, value: object, out: list[Delta]) -> None:
+        if plan := _text(value):
+            self._said = True
+            self._plan.append(plan)
+            out.append(ReasoningDelta(plan, "plan"))
+
+    def _call(self, call: Call, index: int, out: list[Delta]) -> None:
+        call_id = _text(call.id)
+        name = _text(call.function.name) if call.function is not None else ""
+        arguments = _text(call.function.arguments) if call.function is not None else ""
+        if call_id or name or arguments:
+            self._said = True
+            self._calls += 1
+            out.append(ToolCallDelta(index, call_id, name, arguments))
+
+    def _message_end(self, event: Event, out: list[Delta]) -> None:
+        delta = event.delta
+        if delta is not None:
+            self._report(out, usage_of(delta.usage))
+            self._stop(delta.finish_reason, delta.error, out)
+        # The event is the word that the message is whole, also where it gives no reason.
+        self._end(out, trusted=self._said)
+
+    def _stop(self, word: object, error: object, out: list[Delta]) -> None:
+        end = finish_of(word)
+        if isinstance(end, Finish):
+            self._finish(out, end)
+        elif error:
+            self._error(read_error_value(error), out)
+        elif isinstance(end, Failure):
+            self._ended = True
+            out.append(end)
+
+    def _value(self, data: bytes, out: list[Delta]) -> None:
+        try:
+            value = read_object(data)
+        except ValueError:
+            value = None
+        if value is None:
+            cut = not data.rstrip().endswith(b"}")
+            reason = ErrorReason.UPSTREAM_TRUNCATED if cut else ErrorReason.UPSTREAM_PROTOCOL_ERROR
+            self._fail(out, reason, "the provider's answer is not whole JSON")
+            return
+        message = value.get("message")
+        if not isinstance(message, dict):
+            if message or value.get("error"):
+                self._error(read_error(data), out)
+            else:
+                self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider's answer is no chat answer")
+            return
+        out.append(ResponseInfo(response_id=_text(value.get("id"))))
+        self._whole_message(message, out)
+        self._report(out, usage_of(value.get("usage")))
+        self._stop(value.get("finish_reason"), value.get("error"), out)
+        self._end(out, trusted=self._said)
+
+    def _whole_message(self, message: dict[str, Any], out: list[Delta]) -> None:
+        content = message.get("content")
+        for index, item in enumerate(content if isinstance(content, list) else [{"text": content}]):
+            if isinstance(item, dict):
+                self._content(Content(item.get("text"), item.get("thinking")), index, out)
+        self._add_plan(message.get("tool_plan"), out)
+        calls = message.get("tool_calls")
+        for index, call in enumerate(calls if isinstance(calls, list) else ()):
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                self._calls += 1
+                name, arguments = _text(function.get("name")), _text(function.get("arguments"))
+                out.append(ToolCallDelta(index, _text(call.get("id")), name, arguments))
+                self._said = True
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
