@@ -55,6 +55,27 @@ class Event(msgspec.Struct, gc=False):
 _EVENT = msgspec.json.Decoder(Event)
 
 
+def contents_of(message: Message) -> list[Content]:
+    """The pieces of content in an event: one, unless somebody wrote a list as other formats do."""
+    content = message.content
+    if isinstance(content, Content):
+        return [content]
+    return [Content(item.get("text"), item.get("thinking")) for item in content or () if isinstance(item, dict)]
+
+
+def calls_of(message: Message) -> list[Call]:
+    """The same of the pieces of calls."""
+    calls = message.tool_calls
+    if isinstance(calls, Call):
+        return [calls]
+    found = []
+    for item in calls or ():
+        function = item.get("function") if isinstance(item, dict) else None
+        if isinstance(function, dict):
+            found.append(Call(item.get("id"), Function(function.get("name"), function.get("arguments"))))
+    return found
+
+
 def read_event(data: bytes) -> Event | None:
     """The event that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
@@ -88,16 +109,11 @@ def _mended(value: dict[str, Any]) -> dict[str, Any]:
     if isinstance(delta, dict):
         delta["message"] = message if isinstance(message, dict) else None
     if isinstance(message, dict):
-        content, call = _only(message.get("content")), _only(message.get("tool_calls"))
-        message["content"] = {"text": content} if isinstance(content, str) else content
-        message["tool_calls"] = call
-        for name in ("content", "tool_calls"):
-            if not isinstance(message[name], dict | list):
-                message[name] = None
+        content, call = message.get("content"), message.get("tool_calls")
+        if isinstance(content, str):
+            content = {"text": content}
+        message["content"] = content if isinstance(content, dict | list) else None
+        message["tool_calls"] = call if isinstance(call, dict | list) else None
         if isinstance(call, dict) and not isinstance(call.get("function"), dict):
             call["function"] = None
     return value
-
-
-def _only(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value

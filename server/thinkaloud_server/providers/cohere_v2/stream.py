@@ -13,7 +13,16 @@ from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.framing import SseFrame, SseFramer
 from thinkaloud_server.providers.answer import FRAME_BYTES_MAX, AnswerDecoder, Classify
 from thinkaloud_server.providers.cohere_v2.counts import usage_of
-from thinkaloud_server.providers.cohere_v2.event import Call, Content, Event, read_event, read_object
+from thinkaloud_server.providers.cohere_v2.event import (
+    Call,
+    Content,
+    Event,
+    Message,
+    calls_of,
+    contents_of,
+    read_event,
+    read_object,
+)
 from thinkaloud_server.providers.cohere_v2.finish import finish_of
 from thinkaloud_server.providers.cohere_v2.replay import payload_of
 from thinkaloud_server.providers.error_body import read_error, read_error_value
@@ -49,14 +58,16 @@ class CohereDecoder(AnswerDecoder[SseFrame]):
     def _event(self, event: Event, kind: object, data: bytes, out: list[Delta]) -> None:
         message = event.delta.message if event.delta is not None else None
         if kind in ("content-delta", "content-start"):
-            if message is not None and isinstance(message.content, Content):
-                self._content(message.content, event.index or 0, out)
+            if message is not None:
+                for content in contents_of(message):
+                    self._content(content, event.index or 0, out)
         elif kind == "tool-plan-delta":
             if message is not None:
                 self._add_plan(message.tool_plan, out)
         elif kind in ("tool-call-delta", "tool-call-start"):
-            if message is not None and isinstance(message.tool_calls, Call):
-                self._call(message.tool_calls, event.index or 0, out)
+            if message is not None:
+                for number, call in enumerate(calls_of(message), event.index or 0):
+                    self._call(call, number, out)
         elif kind == "message-start":
             out.append(ResponseInfo(response_id=_text(event.id)))
         elif kind == "message-end":
@@ -129,20 +140,15 @@ class CohereDecoder(AnswerDecoder[SseFrame]):
         self._stop(value.get("finish_reason"), value.get("error"), out)
         self._end(out, trusted=self._said)
 
-    def _whole_message(self, message: dict[str, Any], out: list[Delta]) -> None:
-        content = message.get("content")
-        for index, item in enumerate(content if isinstance(content, list) else [{"text": content}]):
-            if isinstance(item, dict):
-                self._content(Content(item.get("text"), item.get("thinking")), index, out)
-        self._add_plan(message.get("tool_plan"), out)
-        calls = message.get("tool_calls")
-        for index, call in enumerate(calls if isinstance(calls, list) else ()):
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict):
-                self._calls += 1
-                name, arguments = _text(function.get("name")), _text(function.get("arguments"))
-                out.append(ToolCallDelta(index, _text(call.get("id")), name, arguments))
-                self._said = True
+    def _whole_message(self, value: dict[str, Any], out: list[Delta]) -> None:
+        content = value.get("content")
+        message = Message(content=content if isinstance(content, list) else [{"text": content}])
+        for index, item in enumerate(contents_of(message)):
+            self._content(item, index, out)
+        self._add_plan(value.get("tool_plan"), out)
+        calls = value.get("tool_calls")
+        for index, call in enumerate(calls_of(Message(tool_calls=calls if isinstance(calls, list) else []))):
+            self._call(call, index, out)
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,28 @@
+"""What Cohere's errors mean: recorded and documented wordings, one a line of the vectors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thinkaloud_server.providers.cohere_v2 import COHERE_V2
+from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.table import vendor_named
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "errors" / "cohere-v2.jsonl"
+CASES = [json.loads(line) for line in VECTORS.read_text().rstrip("\n").split("\n")]
+ENDPOINT = Endpoint("it", "http://provider.example", vendor_named("cohere"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: json.dumps(case["body"])[:60])
+def test_a_wording_means_what_it_says(case: dict[str, Any]) -> None:
+    body = json.dumps(case["body"]).encode()
+    it = COHERE_V2.failure(ENDPOINT, case["status"], {}, body, reasoning_sent=True)
+    assert it.reason == case["reason"]
+    assert it.reasoning_refused is case.get("reasoning_refused", False)
+    assert it.status == case["status"]
+    assert it.message
+    assert not COHERE_V2.failure(ENDPOINT, case["status"], {}, body, reasoning_sent=False).reasoning_refused
