@@ -11,6 +11,8 @@ import msgspec
 from thinkaloud_server.core.errors import invalid
 from thinkaloud_server.providers.dialect import Endpoint
 
+# People copy it from examples, also where their vendor's own format has another.
+_USUAL_CHAT_PATH = "/chat/completions"
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -33,12 +35,14 @@ def request_headers(endpoint: Endpoint, *, accept: str) -> tuple[tuple[str, str]
 def endpoint_url(endpoint: Endpoint, path: str, *, model: str = "", query: Mapping[str, str] = _NO_FIELDS) -> str:
     """The URL of this path under the endpoint's base URL; "{model}" in it becomes the model's name.
 
-    A base URL that already ends with the chat's path, or with the beginning of a path ("/v1"), is taken without it.
+    A base URL that already ends with the chat's path, with the one that everybody knows, or with the beginning of a
+    path ("/v1"), is taken without it.
     `query` is added where it is not there.
     """
     vendor = endpoint.vendor
     base = urlsplit(endpoint.base_url)
-    base_path = base.path.rstrip("/").removesuffix(vendor.chat_path) or urlsplit(vendor.base_url).path.rstrip("/")
+    base_path = base.path.rstrip("/").removesuffix(vendor.chat_path).removesuffix(_USUAL_CHAT_PATH)
+    base_path = base_path or urlsplit(vendor.base_url).path.rstrip("/")
     given = parse_qsl(base.query, keep_blank_values=True)
     wanted = {name: value for piece, name, value in vendor.query if piece in base_path + "/"}
     for name, value in {**wanted, **query}.items():

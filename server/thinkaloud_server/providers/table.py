@@ -18,6 +18,7 @@ from thinkaloud_server.providers.dialect import Dialect
 from thinkaloud_server.providers.gemini import GEMINI
 from thinkaloud_server.providers.ollama import OLLAMA
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
+from thinkaloud_server.providers.openai_responses import OPENAI_RESPONSES
 from thinkaloud_server.providers.rows import GENERIC, GENERICS, VENDORS
 from thinkaloud_server.providers.vendors import Vendor
 
@@ -25,6 +26,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
         dialect.name: dialect
         for dialect in (
+            OPENAI_RESPONSES,
             ANTHROPIC_MESSAGES,
             GEMINI,
             OLLAMA,

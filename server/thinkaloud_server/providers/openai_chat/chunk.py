@@ -7,10 +7,11 @@ surrogate pair), is read once more, leniently.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
+
+from thinkaloud_server.providers.lenient import read_leniently
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -77,13 +78,7 @@ def read_answer(data: bytes) -> Chunk | None:
 
 
 def _read_leniently(data: bytes, delta_name: str) -> Chunk | None:
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
-        text = json.dumps(value, ensure_ascii=False)
-        value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    value = read_leniently(data)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if value is None:

@@ -16,12 +16,14 @@ from thinkaloud_server.providers.rows import (
     gemini,
     ollama,
     openai_chat,
+    openai_responses,
 )
 from thinkaloud_server.providers.vendors import Vendor
 
 __all__ = ["GENERIC", "GENERICS", "VENDORS"]
 
 VENDORS: tuple[Vendor, ...] = (
+    *openai_responses.VENDORS,
     *anthropic_messages.VENDORS,
     *gemini.VENDORS,
     *ollama.VENDORS,
@@ -35,6 +37,7 @@ GENERICS: Mapping[str, Vendor] = MappingProxyType(
     {
         row.dialect: row
         for row in (
+            openai_responses.GENERIC,
             anthropic_messages.GENERIC,
             gemini.GENERIC,
             ollama.GENERIC,

@@ -82,8 +82,8 @@ VENDORS: tuple[Vendor, ...] = (
     ),
     Vendor(
         "openai",
+        alternate=True,
         base_url="https://api.openai.com/v1",
-        key_env=("OPENAI_API_KEY",),
         hosts=("api.openai.com",),
         max_tokens_field="max_completion_tokens",
         reasoning=_OPENAI,
@@ -158,8 +158,8 @@ VENDORS: tuple[Vendor, ...] = (
     ),
     Vendor(
         "xai",
+        alternate=True,
         base_url="https://api.x.ai/v1",
-        key_env=("XAI_API_KEY",),
         hosts=("api.x.ai", ".api.x.ai"),
         pings=True,
         reasoning=_EFFORT,

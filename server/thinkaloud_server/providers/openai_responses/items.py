@@ -1,0 +1,71 @@
+"""The history as input items: messages, pictures, calls of tools and their results.
+
+A system message stays where it stands, as an item of its own: `instructions` would hold only one, and only in front.
+Plain text is a string, which every server takes; a list of parts only where there is a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from thinkaloud_server.core.errors import invalid
+from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
+from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.openai_responses.replay import replayed_items
+
+
+def input_items(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[Any]:
+    """The items of one message. Raises ChatError(VALIDATION_FAILED) for what the format cannot carry."""
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    others = [part for part in message.parts if not isinstance(part, ToolResult)]
+    if results and message.role not in ("tool", "user"):
+        raise invalid(f"messages[{number}]", f"a message of role {message.role} cannot hold a tool result")
+    for result in results:
+        yield {"type": "function_call_output", "call_id": result.id, "output": result.result}
+    if results and not others:
+        return
+    if message.role == "tool":
+        raise invalid(f"messages[{number}]", "a message of role tool holds tool results and nothing else")
+    if message.role == "assistant":
+        yield from _assistant(endpoint, model, number, message)
+        return
+    yield {"role": message.role, "content": _content(number, message.role, others)}
+
+
+def _assistant(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[Any]:
+    if any(isinstance(part, ImagePart) for part in message.parts):
+        raise invalid(f"messages[{number}]", "a message of role assistant cannot hold an image")
+    replayed = replayed_items(endpoint, model, message)
+    if replayed is not None:
+        yield from replayed
+        return
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    if message.text or not calls:
+        yield {"role": "assistant", "content": message.text}
+    for call in calls:
+        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments or "{}"}
+
+
+def _content(number: int, role: str, parts: list[TextPart | ImagePart | ToolCall]) -> str | list[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    for part in parts:
+        match part:
+            case TextPart():
+                content.append({"type": "input_text", "text": part.text})
+            case ImagePart() if role == "user":
+                content.append({"type": "input_image", "image_url": _image_url(number, part), "detail": "auto"})
+            case _:
+                kind = "an image" if isinstance(part, ImagePart) else "a tool call"
+                raise invalid(f"messages[{number}]", f"a message of role {role} cannot hold {kind}")
+    if all(item["type"] == "input_text" for item in content):
+        return "".join(item["text"] for item in content)
+    return content
+
+
+def _image_url(number: int, image: ImagePart) -> str:
+    if image.url:
+        return image.url
+    if not image.data_base64:
+        raise invalid(f"messages[{number}]", "an image needs a URL or data")
+    return f"data:{image.content_type or 'image/png'};base64,{image.data_base64}"
