@@ -71,6 +71,12 @@ URLS = [
     ("", "generic"),
 ]
 
+# What a row may name to be replayed: each dialect's own words.
+REPLAYED = {
+    "openai-chat": {"reasoning_details", "reasoning_content"},
+    "openai-responses": {"reasoning"},
+}
+
 
 @pytest.mark.parametrize(("base_url", "name"), URLS)
 def test_a_vendor_is_recognised_by_its_url(base_url: str, name: str) -> None:
@@ -106,6 +112,46 @@ def test_a_name_finds_the_own_format_too() -> None:
     assert vendor_for("http://127.0.0.1:9100/v1", "ollama").dialect == "openai-chat"
 
 
+@pytest.mark.parametrize(
+    ("base_url", "dialect"),
+    [
+        ("https://api.openai.com/v1", "openai-responses"),
+        ("https://api.x.ai/v1", "openai-responses"),
+        ("https://it.openai.azure.com/openai/v1", "openai-responses"),
+        ("https://it.services.ai.azure.com/openai/v1", "openai-responses"),
+        ("https://it.openai.azure.com/openai/deployments/d", "openai-chat"),
+        ("https://it.services.ai.azure.com/models", "openai-chat"),
+        ("https://api.deepseek.com", "openai-chat"),
+        ("https://openrouter.ai/api/v1", "openai-chat"),
+        ("https://bedrock-mantle.us-east-2.api.aws/v1", "openai-chat"),
+        ("http://127.0.0.1:8000/v1", "openai-chat"),
+        ("http://127.0.0.1:1234/v1", "openai-chat"),
+    ],
+)
+def test_what_a_vendor_speaks_unasked(base_url: str, dialect: str) -> None:
+    assert vendor_for(base_url).dialect == dialect
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://api.x.ai/v1", "xai"),
+        ("https://it.openai.azure.com/openai/v1", "azure"),
+        ("https://api.deepseek.com", "deepseek"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://bedrock-mantle.us-east-2.api.aws/v1", "bedrock"),
+        ("http://127.0.0.1:8000/v1", "vllm"),
+        ("http://127.0.0.1:1234/v1", "lmstudio"),
+        ("https://proxy.example/v1", "generic"),
+    ],
+)
+def test_these_speak_both_formats_of_openai(base_url: str, name: str) -> None:
+    for dialect in ("openai-chat", "openai-responses"):
+        row = vendor_for(base_url, dialect=dialect)
+        assert (row.name, row.dialect) == (name, dialect)
+
+
 def test_a_host_says_more_than_a_name_and_a_name_more_than_a_port() -> None:
     assert vendor_for("https://api.groq.com/openai/v1", "deepseek").name == "groq"
     assert vendor_for("https://proxy.example/v1", "deepseek").name == "deepseek"
@@ -124,6 +170,7 @@ def test_a_row_is_sound(row: Vendor) -> None:
         assert set(reasoning.words) <= set(EFFORTS)
         assert bool(reasoning.words) == bool(reasoning.effort)
     assert set(row.replay) <= {"reasoning_details", "reasoning_content", "signature", "thinking"}
+    assert set(row.replay) <= REPLAYED[row.dialect]
 
 
 def test_names_are_unique_and_the_generic_row_has_none_of_its_own_places() -> None:

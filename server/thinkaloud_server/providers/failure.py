@@ -62,7 +62,8 @@ _STATE = _pattern(
     | invalid.{0,20}redacted_thinking | final\ block\ in\ an\ assistant\ message\ cannot\ be\ [`'"]?thinking
     | messages\.\d+\.content\.\d+\.(redacted_)?thinking\b
     | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
-    | encrypted\ content.{0,60}(verified|decrypted|decode)"""
+    | encrypted\ content.{0,60}(verified|decrypted|decode) | encrypted\ content\ is\ not\ supported\W*\Z
+    | item\ with\ id\ '?rs_.{0,80}not\ found"""
 )
 
 RULES: tuple[Rule, ...] = (
@@ -111,7 +112,7 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(ErrorReason.UPSTREAM_AUTH, frozenset({401, 403})),
-    Rule(ErrorReason.REASONING_STATE_INVALID, _REFUSALS, text=_STATE),
+    Rule(ErrorReason.REASONING_STATE_INVALID, _REFUSALS, frozenset({"invalid_encrypted_content"}), _STATE),
     Rule(
         ErrorReason.CONTEXT_TOO_LONG,
         frozenset({0, 400, 413, 422, 429, 500}),
@@ -193,6 +194,20 @@ RULES: tuple[Rule, ...] = (
     Rule(ErrorReason.VALIDATION_FAILED, frozenset({501})),
     Rule(ErrorReason.UPSTREAM_ERROR, frozenset(range(500, 600))),
     Rule(ErrorReason.VALIDATION_FAILED, frozenset(range(400, 500))),
+    # Inside a stream, where there is no status: what the Responses API calls a bad request there.
+    Rule(
+        ErrorReason.VALIDATION_FAILED,
+        frozenset({0}),
+        frozenset(
+            {
+                *("invalid_request_error", "invalid_prompt", "invalid_image", "invalid_image_format"),
+                *("invalid_base64_image", "invalid_image_url", "invalid_image_mode", "image_too_large"),
+                *("image_too_small", "image_parse_error", "image_content_policy_violation", "image_file_too_large"),
+                *("unsupported_image_media_type", "empty_image_file", "failed_to_download_image"),
+                "image_file_not_found",
+            }
+        ),
+    ),
     Rule(ErrorReason.UPSTREAM_ERROR),
 )
 
@@ -202,7 +217,7 @@ _CONTROLS = frozenset(
         *("reasoning", "reasoning_effort", "reasoningeffort", "reasoning_format", "include_reasoning", "thinking"),
         *("think", "effort", "output_config", "thinkingconfig", "thinking_config", "prompt_mode", "thinking_budget"),
         *("chat_template_kwargs", "enable_thinking", "disable_reasoning", "thinking_token_budget"),
-        *("reasoning_split", "venice_parameters", "reasoning_config", "reasoningconfig"),
+        *("reasoning_split", "venice_parameters", "reasoning_config", "reasoningconfig", "include"),
     }
 )
 _HISTORY = frozenset({"messages", "input", "contents"})
@@ -220,6 +235,7 @@ _REFUSED = _pattern(
     | reasoning\ prompt\ mode\ is\ not\ enabled
     | thinking\ mode\ does\ not\ support\ this\ tool_choice
     | (?<![\w.])(thinking|output_config):\ (input|extra)
+    | encrypted\ content\ is\ not\ supported\ with
     | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode
     | no\ endpoints\ found\ that\ support\ (?!tool|image|audio|the\ provided)
     | no\ endpoints\ found\ that\ can\ handle\ the\ requested\ parameters"""

@@ -29,7 +29,7 @@ class Output:
     """Gathers the items of an answer as they are done."""
 
     def __init__(self) -> None:
-        self._items: dict[Place, tuple[msgspec.Raw, dict[str, Any]]] = {}
+        self._items: dict[tuple[Place, str], tuple[msgspec.Raw, dict[str, Any]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -37,7 +37,7 @@ class Output:
     def add(self, place: Place, raw: msgspec.Raw, item: dict[str, Any]) -> None:
         """An item that is done; its encrypted content is whole only now."""
         # A copy: the raw item is a view of the bytes that it came in.
-        self._items[len(self._items) if place is None else place] = (msgspec.Raw(bytes(raw)), item)
+        self._items[place, text_of(item.get("id"))] = (msgspec.Raw(bytes(raw)), item)
 
     def payload(self) -> str:
         """The state as JSON text; "" when there is no reasoning to be put back."""

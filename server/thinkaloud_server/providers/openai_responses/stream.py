@@ -159,15 +159,17 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             out.extend(self._calls.begin(event.place, item))
 
     def on_item_done(self, event: Event, out: list[Delta]) -> None:
-        item = read_item(event.item)
-        self._output.add(event.place, event.item, item)
+        self._item_done(event.place, event.item, read_item(event.item), out)
+
+    def _item_done(self, place: Place, raw: msgspec.Raw, item: dict[str, Any], out: list[Delta]) -> None:
+        self._output.add(place, raw, item)
         if item.get("type") in ITEMS:
             self._said = True
-            out.extend(self._calls.done(event.place, item))
+            out.extend(self._calls.done(place, item))
             return
         self._said = self._said or (item.get("type") == "reasoning" and is_replayable(item))
         texts = _texts(item)
-        place = self._told.place_of(event.place, text_of(item.get("id")))
+        place = self._told.place_of(place, text_of(item.get("id")))
         for kind in _KINDS:
             if kind == "summary" and self._is_said_already(place, texts):
                 continue
@@ -212,23 +214,24 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
     def _add_output(self, output: list[msgspec.Raw], out: list[Delta]) -> None:
         """What stands in the response at the end, and in no event before."""
         items = [read_item(raw) for raw in output]
-        gathers = not self._output
-        texts: dict[Kind, list[str]] = {kind: [] for kind in _KINDS}
-        for place, (raw, item) in enumerate(zip(output, items, strict=True)):
-            if gathers:
+        if not self._said:
+            for place, (raw, item) in enumerate(zip(output, items, strict=True)):
+                self._item_done(place, raw, item, out)
+            return
+        if not self._output:
+            for place, (raw, item) in enumerate(zip(output, items, strict=True)):
                 self._output.add(place, raw, item)
-            of_item = _texts(item)
+        texts: dict[Kind, list[str]] = {kind: [] for kind in _KINDS}
+        for of_item in map(_texts, items):
             if of_item["summary"] == of_item["raw"]:
                 of_item["summary"] = []
             for kind in _KINDS:
                 texts[kind] += of_item[kind]
         for kind in _KINDS:
             for number, rest in self._told.rest_of_all(kind, texts[kind]):
-                self._said = True
                 out.append(_delta(kind, number, rest))
         for place, item in enumerate(items):
             if item.get("type") in ITEMS:
-                self._said = True
                 out.extend(self._calls.done(place, item))
 
     def _value(self, data: bytes, out: list[Delta]) -> None:
