@@ -229,7 +229,9 @@ def test_no_choice_makes_it_raise(value: object) -> None:
 
 
 def test_deep_nesting_is_a_failure_and_no_crash() -> None:
-    deep = b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    for body in (b"data: " + deep + b"\n\n", deep):
+    nested = b"[" * 100_000 + b"]" * 100_000
+    deep = b'{"choices":' + nested + b"}"
+    deeper = b'{"choices":[{"index":0,"delta":{"content":' + nested + b"}}]}"
+    for body in (b"data: " + deep + b"\n\n", deep, b"data: " + deeper + b"\n\n", deeper):
         deltas = decode(decoder(), [body])
         assert isinstance(deltas[-1], Failure)

@@ -65,7 +65,7 @@ def read_chunk(data: bytes) -> Chunk | None:
     """The chunk that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
         return _CHUNK.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data, "delta")
 
 
@@ -73,7 +73,7 @@ def read_answer(data: bytes) -> Chunk | None:
     """The same for a whole answer, `choices[].message` in place of `choices[].delta`."""
     try:
         return _WHOLE.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data, "message")
 
 

@@ -62,7 +62,7 @@ def read_event(data: bytes) -> Event | None:
     """The event that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
         return _EVENT.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_event_leniently(data)
 
 
@@ -70,7 +70,7 @@ def read_response(data: msgspec.Raw | bytes) -> Response:
     """The response object in these bytes. Raises ValueError for what is none."""
     try:
         return _RESPONSE.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = _object(read_leniently(bytes(data)))
         response = Response(**{name: value.get(name) for name in Response.__struct_fields__})
         output = response.output

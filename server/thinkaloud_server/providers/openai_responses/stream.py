@@ -77,9 +77,9 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
         elif name == "error" or (not name and b'"error"' in frame.data):
             self._error(read_error(frame.data), out)
         elif name in _ENDS:
-            self._over(event.response, _ENDS[name], out)
+            self._response(_response_of(event), _ENDS[name], out)
         elif event.response and not self._begun:
-            self._begin_response(read_response(event.response), out)
+            self._begin_response(_response_of(event), out)
 
     def _no_json(self, frame: SseFrame, out: list[Delta], *, whole: bool) -> None:
         data = frame.data.strip()
@@ -184,15 +184,8 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             self._told.of_item("raw", place) or "".join(texts["raw"])
         )
 
-    def _over(self, raw: msgspec.Raw, ended: str, out: list[Delta]) -> None:
-        """The last event. Its own status is believed: vLLM says "completed" of every answer that has ended."""
-        try:
-            response = read_response(raw) if raw else Response()
-        except ValueError:
-            response = Response()
-        self._response(response, ended, out)
-
     def _response(self, response: Response, ended: str, out: list[Delta]) -> None:
+        """The last event. Its own status is believed: vLLM says "completed" of every answer that has ended."""
         self._begin_response(response, out)
         status = text_of(response.status)
         status = status if status in _ENDS.values() else ended
@@ -252,6 +245,13 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             self._error(body, out)
         else:
             self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider's answer is no response")
+
+
+def _response_of(event: Event) -> Response:
+    try:
+        return read_response(event.response) if event.response else Response()
+    except ValueError:
+        return Response()
 
 
 def _delta(kind: Kind, part: int, text: str) -> Delta:
