@@ -1,7 +1,7 @@
 """The dialect `openai-responses`: POST /responses, and everybody who speaks likewise.
 
     request.py     the request; items.py the history in it, replay.py the reasoning in that
-    stream.py      the answer, decoded as it comes; event, told, calls, counts, finish are its parts
+    stream.py      the answer, decoded as it comes; event, parts, told, calls, counts, finish are its parts
 
 The listing of models is that of `openai-chat`: the vendors are the same.
 """

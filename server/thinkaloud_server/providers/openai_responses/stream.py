@@ -25,6 +25,7 @@ from thinkaloud_server.providers.openai_responses.calls import ITEMS, Calls, arg
 from thinkaloud_server.providers.openai_responses.counts import usage_of
 from thinkaloud_server.providers.openai_responses.event import Event, Response, read_event, read_item, read_response
 from thinkaloud_server.providers.openai_responses.finish import finish_of_response
+from thinkaloud_server.providers.openai_responses.parts import KINDS, read_part, texts_of
 from thinkaloud_server.providers.openai_responses.replay import Output, is_replayable
 from thinkaloud_server.providers.openai_responses.told import Kind, Place, Told
 
@@ -35,14 +36,6 @@ _ENDS = {
     "response.incomplete": "incomplete",
     "response.failed": "failed",
     "response.cancelled": "cancelled",
-}
-_KINDS: tuple[Kind, ...] = ("summary", "raw", "text", "refusal")
-_KIND_OF_PART: Mapping[str, Kind] = {
-    "output_text": "text",
-    "text": "text",
-    "refusal": "refusal",
-    "reasoning_text": "raw",
-    "summary_text": "summary",
 }
 
 
@@ -74,10 +67,10 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
         handler = _HANDLERS.get(name)
         if handler is not None:
             handler(self, event, out)
-        elif name == "error" or (not name and b'"error"' in frame.data):
-            self._error(read_error(frame.data), out)
         elif name in _ENDS:
             self._response(_response_of(event), _ENDS[name], out)
+        elif _complains(name, frame):
+            self._error(read_error(frame.data), out)
         elif event.response and not self._begun:
             self._begin_response(_response_of(event), out)
 
@@ -131,11 +124,10 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
         self._whole(kind, event.place, index or 0, whole, out)
 
     def on_content_part(self, event: Event, out: list[Delta]) -> None:
-        part = event.part if isinstance(event.part, dict) else {}
-        kind = _KIND_OF_PART.get(text_of(part.get("type")))
+        kind, whole = read_part(event.part)
         if kind is not None:
             index = event.summary_index if kind == "summary" else event.content_index
-            self._whole(kind, event.place, index or 0, text_of(part.get("refusal") or part.get("text")), out)
+            self._whole(kind, event.place, index or 0, whole, out)
 
     def _whole(self, kind: Kind, place: Place, index: int, whole: str, out: list[Delta]) -> None:
         number, rest = self._told.rest(kind, place, index, whole)
@@ -168,9 +160,9 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             out.extend(self._calls.done(place, item))
             return
         self._said = self._said or (item.get("type") == "reasoning" and is_replayable(item))
-        texts = _texts(item)
+        texts = texts_of(item)
         place = self._told.place_of(place, text_of(item.get("id")))
-        for kind in _KINDS:
+        for kind in KINDS:
             if kind == "summary" and self._is_said_already(place, texts):
                 continue
             for number, rest in self._told.rest_of_item(kind, place, texts[kind]):
@@ -214,13 +206,13 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
         if not self._output:
             for place, (raw, item) in enumerate(zip(output, items, strict=True)):
                 self._output.add(place, raw, item)
-        texts: dict[Kind, list[str]] = {kind: [] for kind in _KINDS}
-        for of_item in map(_texts, items):
+        texts: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
+        for of_item in map(texts_of, items):
             if of_item["summary"] == of_item["raw"]:
                 of_item["summary"] = []
-            for kind in _KINDS:
+            for kind in KINDS:
                 texts[kind] += of_item[kind]
-        for kind in _KINDS:
+        for kind in KINDS:
             for number, rest in self._told.rest_of_all(kind, texts[kind]):
                 out.append(_delta(kind, number, rest))
         for place, item in enumerate(items):
@@ -247,6 +239,15 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider's answer is no response")
 
 
+def _complains(name: str, frame: SseFrame) -> bool:
+    """Whether an event that is none of the format's is an error, by its name or by what it holds."""
+    if "error" in (name, frame.event):
+        return True
+    if name.startswith("response."):
+        return False
+    return b'"error"' in frame.data or (not name and bool(read_error(frame.data).message))
+
+
 def _response_of(event: Event) -> Response:
     try:
         return read_response(event.response) if event.response else Response()
@@ -260,21 +261,6 @@ def _delta(kind: Kind, part: int, text: str) -> Delta:
     if kind == "refusal":
         return RefusalDelta(text)
     return ReasoningDelta(text, kind, part)
-
-
-def _texts(item: dict[str, Any]) -> dict[Kind, list[str]]:
-    """The texts of a message's or a reasoning's item, by their kind."""
-    texts: dict[Kind, list[str]] = {kind: [] for kind in _KINDS}
-    usual: Kind = "text" if item.get("type") == "message" else "raw"
-    if item.get("type") not in ("message", "reasoning"):
-        return texts
-    for parts, otherwise in ((item.get("summary"), "summary"), (item.get("content"), usual)):
-        for part in parts if isinstance(parts, list) else [parts]:
-            name = text_of(part.get("type")) if isinstance(part, dict) else ""
-            kind = _KIND_OF_PART.get(name, otherwise) if otherwise != "raw" else "raw"
-            text = part.get("refusal") or part.get("text") if isinstance(part, dict) else part
-            texts[kind].append(text_of(text))  # type: ignore[index]  # "summary" is a kind
-    return texts
 
 
 _Handler = Callable[[ResponsesDecoder, Event, list[Delta]], None]
