@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from cuts import decode
+from provider_vectors import read_vectors
+from thinkaloud_server.core.assembler import Assembler
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.message import (
     ImagePart,
@@ -177,6 +180,34 @@ def test_a_foreign_call_carries_the_documented_signature_where_one_is_wanted(for
         call_part("mul", {}),
     ]
     assert sent(*history)[1][1] == [{"text": "So."}, call_part("add", {"a": 2.5}), call_part("mul", {})]
+
+
+@pytest.mark.parametrize(
+    "name", ["tool-call", "tool-calls-in-parallel", "tool-calls-in-two-chunks", "tool-call-in-fragments"]
+)
+def test_what_was_decoded_is_what_is_sent_back(name: str) -> None:
+    """A tool's loop: the API refuses the second request when the first call of a step lacks its signature."""
+    vector = next(vector for vector in read_vectors("gemini") if vector.name == name)
+    assembler = Assembler()
+    for delta in decode(GEMINI.decoder(vector.endpoint, vector.request), [vector.response]):
+        assembler.feed(delta)
+    assembler.end()
+    answer = assembler.answer
+    assert answer.finish == "tool_calls"
+    kept = ReasoningState("it", G3, answer.state_payload)
+    text = (answer.text,) if answer.text else ()
+    _, (_, parts), (_, results) = sent(
+        message("user", "a"),
+        message("assistant", *text, *answer.tool_calls, state=kept),
+        message("tool", *(ToolResult(call.id, "4") for call in answer.tool_calls)),
+        model=G3,
+    )
+    made = [part for part in parts if "functionCall" in part]
+    assert made[0]["thoughtSignature"] == "c2ln"
+    assert [part["functionCall"]["args"] for part in made] == [json.loads(call.arguments) for call in answer.tool_calls]
+    for part, result in zip(made, results, strict=True):
+        assert result["functionResponse"]["name"] == part["functionCall"]["name"]
+        assert result["functionResponse"].get("id") == part["functionCall"].get("id")
 
 
 def test_each_step_of_a_foreign_history_has_its_own() -> None:

@@ -35,6 +35,8 @@ PREFERRED: Mapping[str, str] = {
     "xai": "grok-4",
     "mistral": "magistral-medium-latest",
     "perplexity": "sonar-reasoning-pro",
+    "gemini": "gemini-flash-latest",
+    "cohere": "command-a-reasoning-08-2025",
 }
 
 # The vendor's own way to point its clients elsewhere: a key is never sent to the usual place when its owner
@@ -42,6 +44,8 @@ PREFERRED: Mapping[str, str] = {
 MOVED: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     "bedrock": ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
+    "gemini": ("GOOGLE_GEMINI_BASE_URL",),
+    "cohere": ("CO_API_URL",),
 }
 
 # A vendor whose base URL names a region, and the variables that say which is meant.
