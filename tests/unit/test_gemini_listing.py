@@ -91,10 +91,18 @@ def test_models_that_cannot_chat_are_left_out() -> None:
 
 
 def test_vertex_says_names() -> None:
-    names = ("gemini-2.5-pro", "imagen-4.0", "gemini-embedding-001", "gemini-live-2.5-flash", "gemini-2.0-flash")
+    names = (
+        "gemini-2.5-pro",
+        "gemini-2.5-flash-lite",
+        "imagen-4.0",
+        "gemini-embedding-001",
+        "gemini-live-2.5-flash",
+        "gemini-2.0-flash",
+    )
     listing = {"publisherModels": [{"name": f"publishers/google/models/{name}", "versionId": "1"} for name in names]}
     assert models(listing, VERTEX) == [
         ModelInfo("gemini-2.5-pro", "it", reasoning="mandatory", vision=True, tools=True, forms=("budget",)),
+        ModelInfo("gemini-2.5-flash-lite", "it", reasoning="optional", vision=True, tools=True, forms=("budget",)),
         ModelInfo("gemini-2.0-flash", "it", vision=True, tools=True),
     ]
 

@@ -60,7 +60,7 @@ def _model(endpoint: Endpoint, name: str, item: dict[str, Any]) -> ModelInfo:
     row = endpoint.vendor.reasoning_of(name)
     # AI Studio says `thinking: true` and leaves false out; Vertex says nothing.
     listed = isinstance(item.get("supportedGenerationMethods"), list)
-    thinks = item.get("thinking") is True if listed else bool(row.shown)
+    thinks = item.get("thinking") is True if listed else bool(row.effort or row.shown)
     gemini = name.startswith("gemini-")
     return ModelInfo(
         name=name,

@@ -23,6 +23,7 @@ def _thinking(**values: Any) -> Fields:
     return MappingProxyType({"generationConfig": {"thinkingConfig": values}})
 
 
+_NO_FIELDS: Fields = MappingProxyType({})
 _SHOWN = _thinking(includeThoughts=True)
 _OFF = _thinking(thinkingBudget=0)
 # The vendor chooses as it goes.
@@ -39,14 +40,16 @@ def _levels(*words: str) -> Reasoning:
     return Reasoning(effort=_LEVEL, words=MappingProxyType(dict(zip(EFFORTS, words, strict=True))), shown=_SHOWN)
 
 
-def _budget(least: int, most: int) -> Reasoning:
+def _budget(least: int, most: int, *, unasked: bool) -> Reasoning:
+    """`unasked` says that the model thinks by itself. Of one that does not, Vertex refuses to show its thoughts."""
     return Reasoning(
         effort=_BUDGET,
         words=_budgets(512, 1024, 8192, 24576, most),
+        on=_NO_FIELDS if unasked else _SHOWN,
         bare=_DYNAMIC,
         off=_OFF,
         budget=_BUDGET,
-        shown=_SHOWN,
+        shown=_SHOWN if unasked else _NO_FIELDS,
         budget_min=least,
         budget_max=most,
     )
@@ -54,8 +57,8 @@ def _budget(least: int, most: int) -> Reasoning:
 
 _NOTHING = Reasoning()
 _ONLY_SHOWN = Reasoning(shown=_SHOWN)
-_FLASH = _budget(0, 24576)
-_FLASH_LITE = _budget(512, 24576)
+_FLASH = _budget(0, 24576, unasked=True)
+_FLASH_LITE = _budget(512, 24576, unasked=False)
 # It cannot be switched off.
 _PRO = Reasoning(
     effort=_BUDGET,
