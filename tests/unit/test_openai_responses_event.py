@@ -35,6 +35,16 @@ def test_the_place_is_the_number_else_the_id(data: bytes, place: object) -> None
     assert event.place == place
 
 
+@pytest.mark.parametrize(
+    ("data", "index"),
+    [(b'{"content_index":2}', 2), (b'{"summary_index":1}', 1), (b'{"summary_index":0}', 0), (b"{}", 0)],
+)
+def test_the_number_of_a_part_is_of_its_summary_or_its_content(data: bytes, index: int) -> None:
+    event = read_event(data)
+    assert event is not None
+    assert event.index == index
+
+
 def test_a_wrong_type_costs_its_own_field_alone() -> None:
     event = read_event(
         b'{"type":"t","delta":["x"],"output_index":"0","item_id":7,"content_index":null,"item":{"a":NaN}}'

@@ -18,12 +18,11 @@ ITEMS = ("function_call", "custom_tool_call")
 
 
 class _Call:
-    __slots__ = ("id", "index", "item_id", "name", "pieces", "promised")
+    __slots__ = ("id", "index", "name", "pieces", "promised")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.id = ""
-        self.item_id = ""
         self.name = ""
         self.pieces: list[str] = []
         # Arguments that came with the beginning of the item: told at the end, if nothing else tells them.
@@ -36,6 +35,8 @@ class Calls:
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._open: dict[Place, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
+        self._by_item: dict[str, _Call] = {}
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -75,24 +76,25 @@ class Calls:
         new_id = call_id if not call.id else ""
         new_name = _string(item.get("name")) if not call.name else ""
         call.id, call.name = call.id or new_id, call.name or new_name
+        if call.id:
+            self._by_id.setdefault(call.id, call)
         if new_id or new_name or arguments:
             yield ToolCallDelta(call.index, new_id, new_name, arguments)
 
     def _of_item(self, place: Place, item: dict[str, Any]) -> _Call:
-        call_id = _string(item.get("call_id")) or _string(item.get("id"))
-        known = next((call for call in self._calls if call_id and call.id == call_id), None)
-        call = known or self._open.get(place)
-        if call is None or (known is None and call.id and call_id):
-            call = self._new(place)
-        call.item_id = call.item_id or _string(item.get("id"))
+        item_id = _string(item.get("id"))
+        call_id = _string(item.get("call_id")) or item_id
+        call = self._by_id.get(call_id)
+        if call is None:
+            call = self._open.get(place)
+            if call is None or (call.id and call_id):
+                call = self._new(place)
+        if item_id:
+            self._by_item.setdefault(item_id, call)
         return call
 
     def _find(self, place: Place, item_id: str | None) -> _Call:
-        if item_id:
-            for call in self._calls:
-                if call.item_id == item_id:
-                    return call
-        return self._open.get(place) or self._new(place)
+        return self._by_item.get(item_id or "") or self._open.get(place) or self._new(place)
 
     def _new(self, place: Place) -> _Call:
         call = self._open[place] = _Call(len(self._calls))

@@ -37,6 +37,11 @@ class Event(msgspec.Struct, gc=False):
         """Where in the answer it belongs. Some gateways give the item another id with each event, none the place."""
         return self.item_id if self.output_index is None else self.output_index
 
+    @property
+    def index(self) -> int:
+        """The number of the part in its item."""
+        return self.summary_index or self.content_index or 0
+
 
 class Response(msgspec.Struct, gc=False):
     """The response object, as it stands when the event is sent."""

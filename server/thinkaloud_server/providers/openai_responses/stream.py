@@ -88,49 +88,27 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             self._begun = True
             out.append(ResponseInfo(text_of(response.model), text_of(response.id)))
 
-    def on_text(self, event: Event, out: list[Delta]) -> None:
+    def on_delta(self, kind: Kind, event: Event, out: list[Delta]) -> None:
         text = event.delta
         if text.__class__ is not str:
             text = text_of(text)
         if text:
-            place = event.output_index
-            if place is None:
-                place = event.item_id  # type: ignore[assignment]  # a Place either way
-            part = self._told.more("text", event.type, place, event.content_index or 0, text)
-            if part >= 0:
-                self._said = True
-                out.append(TextDelta(text, part))
-
-    def on_summary(self, event: Event, out: list[Delta]) -> None:
-        self._delta("summary", event, event.summary_index or 0, out)
-
-    def on_part(self, kind: Kind, event: Event, out: list[Delta]) -> None:
-        self._delta(kind, event, event.content_index or 0, out)
-
-    def _delta(self, kind: Kind, event: Event, index: int, out: list[Delta]) -> None:
-        text = event.delta
-        if text.__class__ is not str:
-            text = text_of(text)
-        if text:
-            part = self._told.more(kind, event.type, event.place, index, text)
+            part = self._told.more(kind, event.type, event.place, event.index, text)
             if part >= 0:
                 self._said = True
                 out.append(_delta(kind, part, text))
 
     def on_done(self, kind: Kind, event: Event, out: list[Delta]) -> None:
         """A part is done, and has its whole text."""
-        index = event.summary_index if kind == "summary" else event.content_index
-        whole = text_of(event.refusal if kind == "refusal" else event.text)
-        self._whole(kind, event.place, index or 0, whole, out)
+        self._whole(kind, event, text_of(event.refusal if kind == "refusal" else event.text), out)
 
     def on_content_part(self, event: Event, out: list[Delta]) -> None:
         kind, whole = read_part(event.part)
         if kind is not None:
-            index = event.summary_index if kind == "summary" else event.content_index
-            self._whole(kind, event.place, index or 0, whole, out)
+            self._whole(kind, event, whole, out)
 
-    def _whole(self, kind: Kind, place: Place, index: int, whole: str, out: list[Delta]) -> None:
-        number, rest = self._told.rest(kind, place, index, whole)
+    def _whole(self, kind: Kind, event: Event, whole: str, out: list[Delta]) -> None:
+        number, rest = self._told.rest(kind, event.place, event.index, whole)
         if rest:
             self._said = True
             out.append(_delta(kind, number, rest))
@@ -226,14 +204,10 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             reason = ErrorReason.UPSTREAM_TRUNCATED if not data.endswith(b"}") else ErrorReason.UPSTREAM_PROTOCOL_ERROR
             self._fail(out, reason, "the provider's answer is not whole JSON")
             return
-        if response.output is None and response.object != "response":
-            self._no_response(response, data, out)
-        else:
-            self._response(response, "failed" if response.error else "completed", out)
-
-    def _no_response(self, response: Response, data: bytes, out: list[Delta]) -> None:
         body = read_error(data)
-        if response.error or body.codes or body.message:
+        if response.output is not None or response.object == "response":
+            self._response(response, "failed" if response.error else "completed", out)
+        elif response.error or body.codes or body.message:
             self._error(body, out)
         else:
             self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider's answer is no response")
@@ -266,8 +240,8 @@ def _delta(kind: Kind, part: int, text: str) -> Delta:
 _Handler = Callable[[ResponsesDecoder, Event, list[Delta]], None]
 
 
-def _on_part(kind: Kind) -> _Handler:
-    return lambda decoder, event, out: decoder.on_part(kind, event, out)
+def _on_delta(kind: Kind) -> _Handler:
+    return lambda decoder, event, out: decoder.on_delta(kind, event, out)
 
 
 def _on_done(kind: Kind) -> _Handler:
@@ -278,12 +252,12 @@ def _on_done(kind: Kind) -> _Handler:
 # 1.98), and live on in servers of that time.
 _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
     {
-        "response.output_text.delta": ResponsesDecoder.on_text,
-        "response.reasoning_summary_text.delta": ResponsesDecoder.on_summary,
-        "response.reasoning_summary.delta": ResponsesDecoder.on_summary,
-        "response.reasoning_text.delta": _on_part("raw"),
-        "response.reasoning.delta": _on_part("raw"),
-        "response.refusal.delta": _on_part("refusal"),
+        "response.output_text.delta": _on_delta("text"),
+        "response.reasoning_summary_text.delta": _on_delta("summary"),
+        "response.reasoning_summary.delta": _on_delta("summary"),
+        "response.reasoning_text.delta": _on_delta("raw"),
+        "response.reasoning.delta": _on_delta("raw"),
+        "response.refusal.delta": _on_delta("refusal"),
         "response.output_text.done": _on_done("text"),
         "response.reasoning_summary_text.done": _on_done("summary"),
         "response.reasoning_summary.done": _on_done("summary"),

@@ -27,14 +27,20 @@ class _Part:
         self.number = number
         self.pieces: list[str] = []
 
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
 
 class Told:
     """The parts of one answer."""
 
     def __init__(self) -> None:
-        self._parts: dict[tuple[Kind, Place, int | None], _Part] = {}
+        self._items: dict[tuple[Kind, Place], dict[int | None, _Part]] = {}
+        self._places: set[Place] = set()
         self._counts: dict[Kind, int] = {}
         # The part that is being told: nearly every event goes on with the one before it.
+        self._kind: Kind | None = None
         self._name = ""
         self._place: Place = None
         self._index: int | None = None
@@ -43,20 +49,23 @@ class Told:
 
     def more(self, kind: Kind, name: str, place: Place, index: int | None, text: str) -> int:
         """A delta, of an event of this name: our number of its part, or -1 where another event tells the same."""
-        if name != self._name or place != self._place or index != self._index:
+        if name != self._name or place != self._place or index != self._index or kind != self._kind:
             part = self._part(kind, place, index, name)
             if part.name != name:
                 return -1
-            self._name, self._place, self._index = name, place, index
+            self._kind, self._name, self._place, self._index = kind, name, place, index
             self._number, self._pieces = part.number, part.pieces
         self._pieces.append(text)
         return self._number
 
     def rest(self, kind: Kind, place: Place, index: int | None, whole: str) -> tuple[int, str]:
         """Of the whole text of a part, our number of it and what was not told yet."""
-        known = self._parts.get((kind, place, index))
-        told = "".join(known.pieces) if known else ""
-        if not whole.startswith(told) or (known is None and whole in self._texts(kind, place)):
+        parts = self._items.get((kind, place), {})
+        told = parts[index].text if index in parts else ""
+        if not whole.startswith(told):
+            return 0, ""
+        if index not in parts and len(parts) == 1 and whole == next(iter(parts.values())).text:
+            # The only part that was told, under another number.
             return 0, ""
         rest = whole[len(told) :]
         return (self._add(kind, place, index, rest), rest) if rest else (0, "")
@@ -66,40 +75,41 @@ class Told:
 
         They are matched in order and not by number: vLLM counts the parts of all items through.
         """
-        keys = [key for key in self._parts if key[0] == kind and key[1] == place]
-        yield from self._rest(kind, keys, wholes, place)
+        parts = self._items.get((kind, place), {})
+        yield from self._rest(kind, [(place, index, part.text) for index, part in parts.items()], wholes, place)
 
     def rest_of_all(self, kind: Kind, wholes: Sequence[str]) -> Iterator[tuple[int, str]]:
         """The same for all texts of a kind in the whole answer."""
-        keys = [key for key in self._parts if key[0] == kind]
-        yield from self._rest(kind, keys, wholes, "the whole answer")
+        told = [
+            (place, index, part.text)
+            for (its_kind, place), parts in self._items.items()
+            if its_kind == kind
+            for index, part in parts.items()
+        ]
+        yield from self._rest(kind, told, wholes, "the whole answer")
 
     def of_item(self, kind: Kind, place: Place) -> str:
         """What was told of an item, its parts joined."""
-        return "".join(self._texts(kind, place))
+        return "".join(part.text for part in self._items.get((kind, place), {}).values())
 
     def place_of(self, place: Place, item_id: Place) -> Place:
         """Where an item is known: at its place, or by its id where deltas name no place."""
-        places = {key[1] for key in self._parts}
-        return item_id if item_id in places and place not in places else place
-
-    def _texts(self, kind: Kind, place: Place) -> list[str]:
-        return ["".join(part.pieces) for key, part in self._parts.items() if key[0] == kind and key[1] == place]
+        return item_id if item_id in self._places and place not in self._places else place
 
     def _rest(
-        self, kind: Kind, keys: list[tuple[Kind, Place, int | None]], wholes: Sequence[str], place: Place
+        self, kind: Kind, told: Sequence[tuple[Place, int | None, str]], wholes: Sequence[str], place: Place
     ) -> Iterator[tuple[int, str]]:
         wholes = [whole for whole in wholes if whole]
-        told = "".join("".join(self._parts[key].pieces) for key in keys)
-        if not "".join(wholes).startswith(told):
+        known = "".join(text for _, _, text in told)
+        if not "".join(wholes).startswith(known):
             return
-        skipped = len(told)
+        skipped = len(known)
         for position, whole in enumerate(wholes):
             rest = whole[skipped:]
             skipped = max(0, skipped - len(whole))
             if rest:
-                key = keys[position] if position < len(keys) else (kind, place, position)
-                yield self._add(kind, key[1], key[2], rest), rest
+                its_place, index = told[position][:2] if position < len(told) else (place, position)
+                yield self._add(kind, its_place, index, rest), rest
 
     def _add(self, kind: Kind, place: Place, index: int | None, text: str) -> int:
         part = self._part(kind, place, index, "")
@@ -107,9 +117,11 @@ class Told:
         return part.number
 
     def _part(self, kind: Kind, place: Place, index: int | None, name: str) -> _Part:
-        part = self._parts.get((kind, place, index))
+        parts = self._items.setdefault((kind, place), {})
+        part = parts.get(index)
         if part is None:
             number = self._counts.get(kind, 0)
             self._counts[kind] = number + 1
-            part = self._parts[kind, place, index] = _Part(name, number)
+            self._places.add(place)
+            part = parts[index] = _Part(name, number)
         return part
