@@ -89,7 +89,12 @@ async def house(stream: Recorded, tmp_path: Path) -> AsyncIterator[House]:
     """The provider is configured under its vendor's name, so that it is known for what it is."""
     vendor = stream.vendor().name
     async with FakeProvider() as provider:
-        section = {"base_url": provider.base_url, "models": [stream.meta["model"]], "api_key": "sk-recorded"}
+        section = {
+            "base_url": provider.base_url,
+            "dialect": stream.dialect,
+            "models": [stream.meta["model"]],
+            "api_key": "sk-recorded",
+        }
         async with (
             whole_server(tmp_path, {vendor: section}, store={"url": "memory://"}) as server,
             stubs(server.address) as caller,
