@@ -46,7 +46,7 @@ class Loop:
     round_of: Callable[[Any], int]
     refusal: Callable[[Any], Reply | None]
     reply: Callable[[int], Reply]
-    spoilt: Mapping[str, Callable[[Any], None]]
+    spoilt: Mapping[str, Callable[[Any], object]]
     # What of the state must be seen nowhere but between server and provider.
     secrets: tuple[str, ...] = ()
     refused: list[bytes] = field(default_factory=list)

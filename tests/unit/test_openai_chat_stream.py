@@ -6,7 +6,7 @@ import json
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cuts import check_grammar, decode, same_for_every_cut
@@ -223,6 +223,7 @@ def test_no_json_makes_it_raise(values: list[dict[str, object]]) -> None:
 
 @settings(max_examples=300)
 @given(JSON)
+@example({"reasoning": "0", "reasoning_details": True})
 def test_no_choice_makes_it_raise(value: object) -> None:
     body = json.dumps({"id": "1", "choices": [{"index": 0, "delta": value, "finish_reason": value}]}).encode()
     check_grammar(decode(decoder("openrouter"), [b"data: " + body + b"\n\n", STOP]))
