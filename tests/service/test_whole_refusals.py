@@ -20,28 +20,26 @@ from thinkaloud import Client, Complete, Event, Start, Warning
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "errors" / "reasoning.jsonl"
 CASES = [json.loads(line) for line in VECTORS.read_text().rstrip("\n").split("\n")]
+MODEL = "openrouter/m"
 OK = chat_reply("it is 391")
 THOUGHT = chat_reply("it is 391", reasoning="17 times 23", usage=(10, 5, 3))
 
 
 @asynccontextmanager
 async def served(data_dir: Path) -> AsyncIterator[tuple[FakeProvider, FakeProvider, Client]]:
-    """Two providers, "openrouter" and "beside"; the first one's model is the default."""
+    """Two providers, "openrouter" and "beside"."""
     async with FakeProvider() as provider, FakeProvider(OK) as beside:
         sections = {
             "openrouter": {"base_url": provider.base_url, "models": ["m"]},
             "beside": {"base_url": beside.base_url, "models": ["m"]},
         }
-        async with (
-            whole_server(data_dir, sections, default_model="openrouter/m") as server,
-            Client(server.address) as client,
-        ):
+        async with whole_server(data_dir, sections) as server, Client(server.address) as client:
             yield provider, beside, client
 
 
 async def told(client: Client, **options: Any) -> tuple[list[Event], Complete]:
     """The events of one turn that completes."""
-    async with client.stream("what is 17*23?", include_reasoning=True, **options) as stream:
+    async with client.stream("what is 17*23?", model=MODEL, include_reasoning=True, **options) as stream:
         events = [event async for event in stream]
     assert isinstance(events[0], Start)
     assert isinstance(events[-1], Complete), events[-1]
@@ -151,7 +149,7 @@ async def test_other_refusals_are_the_callers_to_hear(tmp_path: Path, reasoning:
                 continue
             before = len(asked(provider))
             provider.answer(refusal(case), OK)
-            async with client.stream("hi", reasoning=reasoning) as stream:
+            async with client.stream("hi", model=MODEL, reasoning=reasoning) as stream:
                 events = [event async for event in stream]
             assert not isinstance(events[-1], Complete), case
             assert codes(events) == []
