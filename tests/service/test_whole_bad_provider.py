@@ -280,9 +280,15 @@ async def test_a_run_that_takes_too_long_is_ended_whatever_its_provider_may_take
 
 
 async def test_a_provider_that_fails_for_everybody_at_once_is_not_asked_without_measure(house: House) -> None:
-    """The retries of all together stay within the budget: ten a minute, or a tenth of the requests."""
+    """The retries of all together stay within the budget, and then it is left alone for a while, which callers hear."""
     house.provider.answer(error_reply(500, "The server had an error"))
     failed = await asyncio.gather(*(failed_chat(house.caller, chat()) for _ in range(60)))
     assert {each.status.reason for each in failed} == {"UPSTREAM_ERROR"}
-    assert len(house.provider.requests) <= 60 + 10
-    await house.check(failed[0])
+    asked = len(house.provider.requests)
+    assert asked <= 60 + 10
+    turned_away = await failed_chat(house.caller, chat())
+    assert turned_away.status.reason == "UPSTREAM_ERROR"
+    assert turned_away.status.message.startswith("the provider keeps failing")
+    assert turned_away.status.retry_after_s is not None
+    assert 1 <= turned_away.status.retry_after_s <= 5
+    assert len(house.provider.requests) == asked
