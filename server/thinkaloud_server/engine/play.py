@@ -15,12 +15,13 @@ from thinkaloud_server.core.assembler import Answer, Assembler
 from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete, Error, Progress, Reasoning, Terminal, Token, Warning
-from thinkaloud_server.core.message import Message, Part, ReasoningState, TextPart
+from thinkaloud_server.core.message import Message
 from thinkaloud_server.core.request import ModelRequest
-from thinkaloud_server.core.run import Closing, Run, StoredMessage
+from thinkaloud_server.core.run import Closing, Run
 from thinkaloud_server.core.turn import Turn
-from thinkaloud_server.core.usage import Attempt, Timing, Usage
+from thinkaloud_server.core.usage import Attempt, Timing
 from thinkaloud_server.engine.breaker import Breakers, Call, Outcome, not_asked, outcome_of
+from thinkaloud_server.engine.ending import End
 from thinkaloud_server.engine.log import PENDING_BYTES_MAX
 from thinkaloud_server.engine.opening import given_to
 from thinkaloud_server.engine.ports import AttemptTrace
@@ -260,24 +261,12 @@ class Play:
         return self._close(self._complete(answer, finish), answer, finish, partial=False)
 
     def _complete(self, answer: Answer, finish_reason: str) -> Complete:
-        return Complete(
-            response=answer.text,
-            reasoning=answer.reasoning,
-            finish_reason=finish_reason,
-            model=self._candidate.id,
-            provider=self._candidate.provider.name,
-            reasoning_used=answer.reasoning_used,
-            reasoning_only=bool(answer.reasoning) and not answer.text and not answer.tool_calls,
-            usage=answer.usage,
-            timing=self._timing(),
-            attempts=tuple(self._attempts),
-            conversation_id=self._run.conversation_id or self._turn.conversation_id,
-            message_id=self._run.message_id if self._keeps(answer) else "",
-            run_id=self._run.run_id,
-            iterations=1,
-            max_iterations=self._turn.max_iterations,
-            tool_calls=answer.tool_calls,
-        )
+        end = End(self._run, self._turn, self._candidate, answer)
+        return end.complete(finish_reason, timing=self._timing(), attempts=tuple(self._attempts))
+
+    def _close(self, terminal: Terminal, answer: Answer, finish_reason: str, *, partial: bool) -> Closing:
+        end = End(self._run, self._turn, self._candidate, answer)
+        return end.closing(terminal, finish_reason, self._clock.time(), partial=partial)
 
     def _timing(self) -> Timing:
         now = self._clock.monotonic()
@@ -287,38 +276,4 @@ class Play:
             first_byte_ms=self._trace.first_byte_ms,
             first_token_ms=(self._spoke_at - self._arrived) * 1000 if self._spoke_at else 0.0,
             total_ms=(now - self._arrived) * 1000,
-        )
-
-    def _keeps(self, answer: Answer) -> bool:
-        return bool(self._run.conversation_id) and bool(answer.text or answer.tool_calls or answer.reasoning)
-
-    def _close(self, terminal: Terminal, answer: Answer, finish_reason: str, *, partial: bool) -> Closing:
-        now = self._clock.time()
-        message = self._message(answer, finish_reason, now, partial=partial) if self._keeps(answer) else None
-        return Closing(
-            terminal=terminal,
-            state="failed" if isinstance(terminal, Error) else "completed",
-            finish_reason=finish_reason,
-            ended_at=now,
-            message=message,
-            usage=answer.usage,
-            model=self._candidate.id,
-        )
-
-    def _message(self, answer: Answer, finish_reason: str, now: float, *, partial: bool) -> StoredMessage:
-        parts: tuple[Part, ...] = (*((TextPart(answer.text),) if answer.text else ()), *answer.tool_calls)
-        state = None
-        if answer.state_payload:
-            state = ReasoningState(self._candidate.provider.name, self._candidate.name, answer.state_payload)
-        return StoredMessage(
-            message_id=self._run.message_id,
-            conversation_id=self._run.conversation_id,
-            parent_id="",  # the store knows what it follows
-            message=Message("assistant", parts, answer.reasoning, state),
-            run_id=self._run.run_id,
-            created_at=now,
-            model=self._candidate.id,
-            finish_reason=finish_reason,
-            partial=partial,
-            usage=answer.usage if answer.usage != Usage() else None,
         )
