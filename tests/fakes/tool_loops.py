@@ -52,6 +52,8 @@ class Loop:
     refused: list[bytes] = field(default_factory=list)
 
     def __call__(self, request: Request) -> Reply:
+        if request.method == "GET":  # a listing, which says nothing
+            return json_reply({"data": []})
         refusal = self.refusal(request.json)
         if refusal is not None:
             self.refused.append(request.body)
@@ -213,4 +215,94 @@ DEEPSEEK = Loop(
     },
 )
 
-LOOPS: tuple[Loop, ...] = (OPENROUTER, DEEPSEEK)
+# Anthropic: signed thoughts at the head of each answer that calls.
+
+
+def _anthropic_round(body: Any) -> int:
+    """Results of tools are the user's here; a question is a message of the user without any."""
+    asked = max(place for place, each in enumerate(body["messages"]) if each["role"] == "user" and not _results(each))
+    return sum(any(block["type"] == "tool_use" for block in _blocks(each)) for each in body["messages"][asked:])
+
+
+def _blocks(message: Any) -> list[dict[str, Any]]:
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _results(message: Any) -> list[str]:
+    return [block["tool_use_id"] for block in _blocks(message) if block["type"] == "tool_result"]
+
+
+def _anthropic_reply(number: int) -> Reply:
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": 9}}}
+    ]
+
+    def block(start: dict[str, Any], *deltas: dict[str, Any]) -> None:
+        index = sum(event["type"] == "content_block_start" for event in events)
+        events.append({"type": "content_block_start", "index": index, "content_block": start})
+        events.extend({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas)
+        events.append({"type": "content_block_stop", "index": index})
+
+    pieces = ({"type": "thinking_delta", "thinking": piece} for piece in _each_sign(thought(number)))
+    signature = {"type": "signature_delta", "signature": sign(thought(number))}
+    block({"type": "thinking", "thinking": "", "signature": ""}, *pieces, signature)
+    block({"type": "redacted_thinking", "data": _REDACTED})
+    for call_id in ROUNDS[number]:
+        arguments = ({"type": "input_json_delta", "partial_json": piece} for piece in ("", '{"n"', ":17}"))
+        block({"type": "tool_use", "id": call_id, "name": "look", "input": {}}, *arguments)
+    if not ROUNDS[number]:
+        block({"type": "text", "text": ""}, {"type": "text_delta", "text": ANSWER})
+    reason = "tool_use" if ROUNDS[number] else "end_turn"
+    events.append({"type": "message_delta", "delta": {"stop_reason": reason}, "usage": {"output_tokens": 5}})
+    events.append({"type": "message_stop"})
+    return Reply(tuple(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in events))
+
+
+def _anthropic_refusal(body: Any) -> Reply | None:
+    def refused(message: str) -> Reply:
+        return json_reply({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, status=400)
+
+    for place, message in enumerate(body["messages"]):
+        blocks = _blocks(message)
+        calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        following = body["messages"][place + 1] if place + 1 < len(body["messages"]) else {"content": []}
+        if calls and sorted(calls) != sorted(_results(following)):
+            return refused(
+                f"messages.{place}: `tool_use` ids were found without `tool_result` blocks immediately after"
+            )
+        kinds = [block["type"] for block in blocks if "thinking" in block["type"]]
+        if calls and blocks[0]["type"] != "thinking":
+            return refused(f"messages.{place}.content.0.type: Expected `thinking`, but found `{blocks[0]['type']}`")
+        for number, block in enumerate(blocks):
+            if block["type"] == "thinking" and block.get("signature") != sign(block["thinking"]):
+                return refused(f"messages.{place}.content.{number}: Invalid `signature` in `thinking` block")
+        if kinds not in ([], ["thinking", "redacted_thinking"]):
+            return refused(
+                "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified"
+            )
+    return None
+
+
+def _first_blocks(body: Any) -> list[dict[str, Any]]:
+    return _blocks(_assistants(body)[0])
+
+
+ANTHROPIC = Loop(
+    "anthropic",
+    "anthropic-messages",
+    _anthropic_round,
+    _anthropic_refusal,
+    _anthropic_reply,
+    {
+        "missing": lambda body: _first_blocks(body).__delitem__(slice(2)),
+        "no signature": lambda body: _first_blocks(body)[0].pop("signature"),
+        "another text": lambda body: _first_blocks(body)[0].update(thinking="x"),
+        "another order": lambda body: _first_blocks(body).reverse(),
+        "one left out": lambda body: _first_blocks(body).pop(1),
+        "a result left out": lambda body: _blocks(body["messages"][-1]).pop(0),
+    },
+    OPENROUTER.secrets,
+)
+
+LOOPS: tuple[Loop, ...] = (OPENROUTER, DEEPSEEK, ANTHROPIC)

@@ -50,6 +50,11 @@ async def looped(client: Client, row: Loop, text: str, **more: Any) -> list[Resu
     return results
 
 
+def asked_of(provider: FakeProvider) -> list[Request]:
+    """Without listings."""
+    return [request for request in provider.requests if request.method == "POST"]
+
+
 def fresh(row: Loop) -> Loop:
     return replace(row, refused=[])
 
@@ -60,7 +65,7 @@ async def test_tools_are_called_twice_and_the_answer_comes(row: Loop, tmp_path: 
     async with FakeProvider(script=row) as provider, served(row, tmp_path, provider) as client:
         results = await looped(client, row, "what is it?", include_reasoning=True)
         assert row.refused == []
-        assert len(provider.requests) == len(results) == len(ROUNDS)
+        assert len(asked_of(provider)) == len(results) == len(ROUNDS)
         assert [tuple(call.id for call in each.tool_calls) for each in results] == list(ROUNDS)
         assert [each.reasoning for each in results] == [thought(number) for number in range(len(ROUNDS))]
         assert results[-1].response == ANSWER
@@ -107,7 +112,7 @@ async def test_results_that_are_missing_or_unknown_never_reach_the_provider(row:
             with pytest.raises(InvalidRequestError, match=named) as caught:
                 await asked(client, row, conversation_id=first.conversation_id, tool_results=given)
             assert caught.value.code == "VALIDATION_FAILED"
-        assert len(provider.requests) == 1
+        assert len(asked_of(provider)) == 1
 
 
 def spoilings() -> list[Any]:
@@ -123,7 +128,7 @@ async def test_the_provider_of_these_tests_refuses_what_the_real_one_refuses(
     async with FakeProvider(script=row) as provider:
         async with served(row, tmp_path, provider) as client:
             await looped(client, row, "what is it?")
-        good: Request = provider.requests[-1]
+        good = asked_of(provider)[-1]
         assert row.refusal(good.json) is None
         refusal = row.refusal(row.spoil(how, good.json))
         assert refusal is not None
