@@ -2,7 +2,7 @@
 
 One `Loop` a wire format that wants something of its own back, for `fakes.provider.FakeProvider(script=loop)`. What it
 wants it checks as the real one does: a signature against the text that it signs, not against a list of what it once
-said. A new dialect is a new `Loop` in `LOOPS`.
+said. A new dialect is a new `Loop`.
 """
 
 from __future__ import annotations

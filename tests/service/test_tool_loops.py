@@ -1,6 +1,6 @@
 """A conversation with tools, on the whole server, with providers that refuse one that lacks what they want back.
 
-One row of `fakes.tool_loops.LOOPS` a format. The caller sees neither signatures nor how they are kept: it answers the
+One row of `ROWS` a format. The caller sees neither signatures nor how they are kept: it answers the
 calls that it is told of, in the conversation that it is told of.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fakes.provider import FakeProvider, Request
+from fakes.tool_loop_responses import RESPONSES
 from fakes.tool_loops import ANSWER, LOOPS, ROUNDS, Loop, thought
 from fakes.whole import whole_server
 from thinkaloud import Client, InvalidRequestError, Result, Tool, ToolResult, UpstreamError
@@ -22,7 +23,8 @@ from thinkaloud.v1 import message_pb2
 
 LOOK = Tool("look", "Looks a number up.", {"type": "object", "properties": {"n": {"type": "integer"}}})
 
-every_loop = pytest.mark.parametrize("row", LOOPS, ids=lambda row: f"{row.dialect}-{row.vendor}")
+ROWS = (*LOOPS, RESPONSES)
+every_loop = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.dialect}-{row.vendor}")
 
 
 @asynccontextmanager
@@ -116,7 +118,7 @@ async def test_results_that_are_missing_or_unknown_never_reach_the_provider(row:
 
 
 def spoilings() -> list[Any]:
-    return [pytest.param(row, how, id=f"{row.vendor}-{how}") for row in LOOPS for how in row.spoilt]
+    return [pytest.param(row, how, id=f"{row.vendor}-{how}") for row in ROWS for how in row.spoilt]
 
 
 @pytest.mark.parametrize(("row", "how"), spoilings())
