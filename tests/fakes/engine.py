@@ -87,12 +87,15 @@ class FakeModels:
         ]
 
     async def list(
-        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0
+        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
     ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
         found = [
             model
             for model in self.listed
-            if provider in ("", model.provider) and search in model.id and model.context_length >= min_context
+            if provider in ("", model.provider)
+            and search in model.id
+            and model.context_length >= min_context
+            and reasoning in ("", model.reasoning)
         ]
         return found, ["slow: no answer within 5 s"]
 

@@ -156,10 +156,10 @@ def get_history(
     )
 
 
-def list_models(provider: str, search: str, min_context: int) -> Unary[ModelList]:
+def list_models(provider: str, search: str, min_context: int, reasoning: str) -> Unary[ModelList]:
     return _unary(
         _MODEL + "ListModels",
-        model_pb2.ListModelsRequest(provider=provider, search=search, min_context=min_context),
+        model_pb2.ListModelsRequest(provider=provider, search=search, min_context=min_context, reasoning=reasoning),
         model_pb2.ListModelsResponse,
         lambda answer: ModelList(tuple(answer.models), tuple(answer.notes)),
     )

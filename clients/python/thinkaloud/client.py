@@ -145,9 +145,14 @@ class Client:
         """Stop a run and wait until it has ended; stopping an ended one changes nothing. Raises NotFoundError."""
         return await self._connection.send(calls.stop_run(run_id, include_reasoning))
 
-    async def models(self, *, provider: str = "", search: str = "", min_context: int = 0) -> ModelList:
-        """The models that the server reaches, and notes on providers that did not answer."""
-        return await self._connection.send(calls.list_models(provider, search, min_context))
+    async def models(
+        self, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
+    ) -> ModelList:
+        """The models that the server reaches, and notes on providers that did not answer.
+
+        `reasoning` is "none", "optional", "mandatory", or "any" for all that can reason.
+        """
+        return await self._connection.send(calls.list_models(provider, search, min_context, reasoning))
 
     async def current_model(self) -> Model:
         """The model that is used when a request names none."""

@@ -122,12 +122,13 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens, as the provider counted them; zeros when it counted nothing."""
+    """Tokens, as the provider counted them; zeros when it counted nothing. `cost_usd` is None when nobody knows."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cached_tokens: int = 0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def complete_from_proto(data: event_pb2.CompleteEvent, sequence: int = 0) -> Com
         provider=data.provider,
         reasoning_used=data.reasoning_used,
         reasoning_only=data.reasoning_only,
-        usage=Usage(usage.input_tokens, usage.output_tokens, usage.reasoning_tokens, usage.cached_tokens),
+        usage=_usage(usage),
         timing=Timing(timing.queue_ms, timing.connect_ms, timing.first_byte_ms, timing.first_token_ms, timing.total_ms),
         attempts=tuple(
             Attempt(each.model, each.provider, each.reasoning, each.status, each.code, each.message, each.total_ms)
@@ -263,6 +264,16 @@ def error_from_proto(data: event_pb2.ErrorEvent, sequence: int = 0) -> Error:
         retryable=data.retryable,
         partial=data.partial,
         sequence=sequence,
+    )
+
+
+def _usage(usage: message_pb2.Usage) -> Usage:
+    return Usage(
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.cached_tokens,
+        usage.cost_usd if usage.HasField("cost_usd") else None,
     )
 
 

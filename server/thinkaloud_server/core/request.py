@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from thinkaloud_server.core.message import Message
+from thinkaloud_server.core.usage import Usage
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
 EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max")
@@ -53,19 +54,37 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars a token, as a listing or a table of ours says. `cached` and `reasoning` only where they differ."""
+    """US dollars a token, as a listing or a table of ours says. `cached` and `reasoning` only where they differ.
+
+    Above `prompt_tokens_max` tokens read, if it is not 0, another price holds, which is not known here.
+    """
 
     input: float
     output: float
     cached: float | None = None
     reasoning: float | None = None
+    prompt_tokens_max: int = 0
+
+    def cost(self, usage: Usage) -> float | None:
+        """What this usage costs; None where another price holds for it."""
+        if self.prompt_tokens_max and usage.input_tokens > self.prompt_tokens_max:
+            return None
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        reasoning = min(usage.reasoning_tokens, usage.output_tokens)
+        return (
+            (usage.input_tokens - cached) * self.input
+            + cached * (self.input if self.cached is None else self.cached)
+            + (usage.output_tokens - reasoning) * self.output
+            + reasoning * (self.output if self.reasoning is None else self.reasoning)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What is known about a model; 0, None, "" and () where nothing is.
 
-    `efforts` are the words that it takes for an effort, in its vendor's spelling. `forms` are the ways in which it
+    `efforts` are the words that it takes for an effort, in its vendor's spelling, weakest first; `default_effort` is
+    the one of them that a request without a control gets. `forms` are the ways in which it
     lets itself be told to think, in the words of its dialect's rows ("adaptive", "budget", "level").
     """
 
@@ -79,6 +98,7 @@ class ModelInfo:
     efforts: tuple[str, ...] = ()
     forms: tuple[str, ...] = ()
     price: Price | None = None
+    default_effort: str = ""
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from thinkaloud_server.rpc.call import Call, tenant_of
 from thinkaloud_server.rpc.ports import Engine
 
 _FILTER_CHARS_MAX = 256
+_REASONING = ("none", "optional", "mandatory", "any")
 
 
 class ModelServicer:
@@ -29,6 +30,7 @@ class ModelServicer:
             provider=request.provider,
             search=request.search,
             min_context=field.integer("min_context", request.min_context, 0),
+            reasoning=field.one_of("reasoning", request.reasoning, _REASONING) if request.reasoning else "",
         )
         current = await self._models.current(tenant)
         return pb.ListModelsResponse(models=[wire.model_to_proto(model, current) for model in models], notes=notes)

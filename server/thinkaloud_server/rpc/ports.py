@@ -36,9 +36,9 @@ class Models(Protocol):
         """By their configured names, in their order."""
 
     async def list(
-        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0
+        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
     ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
-        """The models, and notes on what could not be listed."""
+        """The models, and notes on what could not be listed. `reasoning` is as in ListModelsRequest."""
 
     async def current(self, tenant: str) -> str:
         """The id of the model that is used when a request names none."""

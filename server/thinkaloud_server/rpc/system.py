@@ -155,4 +155,5 @@ def _totals(totals: TokenTotals) -> pb.TokenTotals:
         output=usage.output_tokens,
         reasoning=usage.reasoning_tokens,
         cached=usage.cached_tokens,
+        cost_usd=usage.cost_usd,
     )

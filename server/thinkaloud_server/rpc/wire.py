@@ -16,7 +16,7 @@ from thinkaloud.v1 import conversation_service_pb2 as conversation_pb
 from thinkaloud.v1 import event_pb2, message_pb2, model_service_pb2, run_service_pb2
 from thinkaloud_server.core import event as ev
 from thinkaloud_server.core.message import ImagePart, Part, TextPart, ToolCall, ToolResult
-from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.core.request import ModelInfo, Price
 from thinkaloud_server.core.run import Conversation, Run, StoredMessage
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.rpc.status import face_of, from_event, retry_after
@@ -219,11 +219,14 @@ def model_to_proto(model: ModelInfo, current: str) -> model_service_pb2.Model:
         reasoning=model.reasoning,
         vision=model.vision,
         tools=model.tools,
+        efforts=model.efforts,
+        default_effort=model.default_effort,
+        price=_price(model.price) if model.price is not None else None,
     )
 
 
 def usage_to_proto(usage: Usage) -> message_pb2.Usage:
-    """Tokens of one run."""
+    """Tokens of one run and what they cost."""
     return _usage(usage)
 
 
@@ -330,12 +333,23 @@ def _part(part: Part) -> message_pb2.Part:
             assert_never(part)
 
 
+def _price(price: Price) -> model_service_pb2.Price:
+    return model_service_pb2.Price(
+        input=price.input,
+        output=price.output,
+        cached=price.cached,
+        reasoning=price.reasoning,
+        prompt_tokens_max=_int32(price.prompt_tokens_max),
+    )
+
+
 def _usage(usage: Usage) -> message_pb2.Usage:
     return message_pb2.Usage(
         input_tokens=_int32(usage.input_tokens),
         output_tokens=_int32(usage.output_tokens),
         reasoning_tokens=_int32(usage.reasoning_tokens),
         cached_tokens=_int32(usage.cached_tokens),
+        cost_usd=usage.cost_usd,
     )
 
 

@@ -34,7 +34,7 @@ _ROWS_MAX = 100
 _APPEND_COLUMNS = "tenant, run_id, epoch, sequence, type, payload"
 _CLOSING_COLUMNS = (
     "tenant, run_id, epoch, state, finish_reason, ended_at, result, model, input_tokens, output_tokens,"
-    " reasoning_tokens, cached_tokens, message_id, document"
+    " reasoning_tokens, cached_tokens, cost_usd, message_id, document"
 )
 
 
@@ -193,6 +193,7 @@ def _closing_row(append: Append, closing: Closing) -> Row:
         usage.output_tokens,
         usage.reasoning_tokens,
         usage.cached_tokens,
+        usage.cost_usd,
         message.message_id if message else "",
         encode_message(message).decode() if message else "",
     )

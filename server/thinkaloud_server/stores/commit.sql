@@ -23,7 +23,7 @@ END;
 CREATE TEMP VIEW closings AS
     SELECT '' AS tenant, '' AS run_id, 0 AS epoch, '' AS state, '' AS finish_reason, 0.0 AS ended_at,
         '' AS result, '' AS model, 0 AS input_tokens, 0 AS output_tokens, 0 AS reasoning_tokens,
-        0 AS cached_tokens, '' AS message_id, '' AS document;
+        0 AS cached_tokens, 0.0 AS cost_usd, '' AS message_id, '' AS document;
 
 CREATE TEMP TRIGGER close_run INSTEAD OF INSERT ON closings BEGIN
     UPDATE runs
@@ -44,23 +44,28 @@ CREATE TEMP TRIGGER close_run INSTEAD OF INSERT ON closings BEGIN
         WHERE tenant = new.tenant
             AND conversation_id = (SELECT r.conversation_id FROM runs r WHERE r.run_id = new.run_id);
 
-    INSERT INTO token_totals (tenant, model, runs, input_tokens, output_tokens, reasoning_tokens, cached_tokens)
+    INSERT INTO token_totals (tenant, model, runs, input_tokens, output_tokens, reasoning_tokens, cached_tokens,
+                              cost_usd)
         VALUES (new.tenant, new.model, 1, new.input_tokens, new.output_tokens, new.reasoning_tokens,
-                new.cached_tokens)
+                new.cached_tokens, new.cost_usd)
         ON CONFLICT (tenant, model) DO UPDATE SET
             runs = runs + 1,
             input_tokens = input_tokens + excluded.input_tokens,
             output_tokens = output_tokens + excluded.output_tokens,
             reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
-            cached_tokens = cached_tokens + excluded.cached_tokens;
-    INSERT INTO last_usages (tenant, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens)
+            cached_tokens = cached_tokens + excluded.cached_tokens,
+            -- A run whose cost is not known adds nothing to those of which it is.
+            cost_usd = coalesce(cost_usd + excluded.cost_usd, cost_usd, excluded.cost_usd);
+    INSERT INTO last_usages (tenant, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens,
+                             cost_usd)
         VALUES (new.tenant, new.ended_at, new.input_tokens, new.output_tokens, new.reasoning_tokens,
-                new.cached_tokens)
+                new.cached_tokens, new.cost_usd)
         ON CONFLICT (tenant) DO UPDATE SET
             ended_at = excluded.ended_at,
             input_tokens = excluded.input_tokens,
             output_tokens = excluded.output_tokens,
             reasoning_tokens = excluded.reasoning_tokens,
-            cached_tokens = excluded.cached_tokens
+            cached_tokens = excluded.cached_tokens,
+            cost_usd = excluded.cost_usd
         WHERE excluded.ended_at >= last_usages.ended_at;
 END;

@@ -189,7 +189,7 @@ def put_setting(connection: sqlite3.Connection, tenant: str, name: str, value: s
 
 def token_totals(connection: sqlite3.Connection, tenant: str) -> dict[str, TokenTotals]:
     rows = connection.execute(
-        "SELECT model, runs, input_tokens, output_tokens, reasoning_tokens, cached_tokens"
+        "SELECT model, runs, input_tokens, output_tokens, reasoning_tokens, cached_tokens, cost_usd"
         " FROM token_totals WHERE tenant = ?",
         (tenant,),
     ).fetchall()
@@ -198,7 +198,8 @@ def token_totals(connection: sqlite3.Connection, tenant: str) -> dict[str, Token
 
 def last_usage(connection: sqlite3.Connection, tenant: str) -> Usage | None:
     row = connection.execute(
-        "SELECT input_tokens, output_tokens, reasoning_tokens, cached_tokens FROM last_usages WHERE tenant = ?",
+        "SELECT input_tokens, output_tokens, reasoning_tokens, cached_tokens, cost_usd"
+        " FROM last_usages WHERE tenant = ?",
         (tenant,),
     ).fetchone()
     return row and Usage(*row)

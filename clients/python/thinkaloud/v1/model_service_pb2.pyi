@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("id", "name", "provider", "current", "context_length", "max_output_tokens", "reasoning", "vision", "tools")
+    __slots__ = ("id", "name", "provider", "current", "context_length", "max_output_tokens", "reasoning", "vision", "tools", "efforts", "default_effort", "price")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,9 @@ class Model(_message.Message):
     REASONING_FIELD_NUMBER: _ClassVar[int]
     VISION_FIELD_NUMBER: _ClassVar[int]
     TOOLS_FIELD_NUMBER: _ClassVar[int]
+    EFFORTS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_EFFORT_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     provider: str
@@ -27,17 +30,36 @@ class Model(_message.Message):
     reasoning: str
     vision: bool
     tools: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., provider: _Optional[str] = ..., current: bool = ..., context_length: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., reasoning: _Optional[str] = ..., vision: bool = ..., tools: bool = ...) -> None: ...
+    efforts: _containers.RepeatedScalarFieldContainer[str]
+    default_effort: str
+    price: Price
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., provider: _Optional[str] = ..., current: bool = ..., context_length: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., reasoning: _Optional[str] = ..., vision: bool = ..., tools: bool = ..., efforts: _Optional[_Iterable[str]] = ..., default_effort: _Optional[str] = ..., price: _Optional[_Union[Price, _Mapping]] = ...) -> None: ...
+
+class Price(_message.Message):
+    __slots__ = ("input", "output", "cached", "reasoning", "prompt_tokens_max")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_MAX_FIELD_NUMBER: _ClassVar[int]
+    input: float
+    output: float
+    cached: float
+    reasoning: float
+    prompt_tokens_max: int
+    def __init__(self, input: _Optional[float] = ..., output: _Optional[float] = ..., cached: _Optional[float] = ..., reasoning: _Optional[float] = ..., prompt_tokens_max: _Optional[int] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
-    __slots__ = ("provider", "search", "min_context")
+    __slots__ = ("provider", "search", "min_context", "reasoning")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     MIN_CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
     provider: str
     search: str
     min_context: int
-    def __init__(self, provider: _Optional[str] = ..., search: _Optional[str] = ..., min_context: _Optional[int] = ...) -> None: ...
+    reasoning: str
+    def __init__(self, provider: _Optional[str] = ..., search: _Optional[str] = ..., min_context: _Optional[int] = ..., reasoning: _Optional[str] = ...) -> None: ...
 
 class ListModelsResponse(_message.Message):
     __slots__ = ("models", "notes")

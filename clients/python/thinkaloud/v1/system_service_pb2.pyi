@@ -189,15 +189,17 @@ class GetTokenUsageResponse(_message.Message):
     def __init__(self, total: _Optional[_Union[TokenTotals, _Mapping]] = ..., models: _Optional[_Mapping[str, TokenTotals]] = ..., last: _Optional[_Union[_message_pb2.Usage, _Mapping]] = ...) -> None: ...
 
 class TokenTotals(_message.Message):
-    __slots__ = ("runs", "input", "output", "reasoning", "cached")
+    __slots__ = ("runs", "input", "output", "reasoning", "cached", "cost_usd")
     RUNS_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     REASONING_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
     runs: float
     input: float
     output: float
     reasoning: float
     cached: float
-    def __init__(self, runs: _Optional[float] = ..., input: _Optional[float] = ..., output: _Optional[float] = ..., reasoning: _Optional[float] = ..., cached: _Optional[float] = ...) -> None: ...
+    cost_usd: float
+    def __init__(self, runs: _Optional[float] = ..., input: _Optional[float] = ..., output: _Optional[float] = ..., reasoning: _Optional[float] = ..., cached: _Optional[float] = ..., cost_usd: _Optional[float] = ...) -> None: ...
