@@ -97,11 +97,16 @@ class Recorded:
         if observed is None:
             return None
         counted = (observed["prompt_tokens"], observed["completion_tokens"])
+        details = observed.get("completion_tokens_details") or {}
+        if (details.get("reasoning_tokens") or 0) > counted[1]:
+            # Two counts disagree; reasoning is part of the output, so there was at least as much of that.
+            counted = (counted[0], details["reasoning_tokens"])
         if not self.name.startswith(USAGE_WITHOUT_REASONING):
             return counted
-        reasoning = observed["completion_tokens_details"]["reasoning_tokens"]
-        assert observed["total_tokens"] == sum(counted) + reasoning
-        return counted[0], counted[1] + reasoning
+        reasoning = details["reasoning_tokens"]
+        written = observed["completion_tokens"]
+        assert observed["total_tokens"] == counted[0] + written + reasoning
+        return counted[0], written + reasoning
 
     def decoder(self, vendor: Vendor) -> StreamDecoder:
         endpoint = Endpoint("it", "http://provider.example/v1", vendor)

@@ -49,3 +49,24 @@ def _counted(value: object) -> int:
         return 0
     # Counters are int32 on every face; NaN fails both comparisons.
     return int(value) if 0 < value < 2**31 else 0
+
+
+def amount(value: object) -> float | None:
+    """A sum of money, as a number or as its text; None for what is none, or is below 0 ("it depends")."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    # Nobody charges a million dollars for a request or a token; NaN fails both comparisons.
+    return found if 0 <= found < 1e6 else None
+
+
+def words(item: object, paths: Iterable[str]) -> tuple[str, ...]:
+    """The words of the first list at one of these paths that has any."""
+    for path in paths:
+        value = at(item, path)
+        if isinstance(value, list) and (found := tuple(word for word in value if isinstance(word, str) and word)):
+            return found
+    return ()

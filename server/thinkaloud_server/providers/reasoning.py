@@ -156,6 +156,12 @@ def _strongest(taken: Sequence[str]) -> str:
     return ranked[-1] if ranked else ""
 
 
+def weakest_first(words: Sequence[str]) -> tuple[str, ...]:
+    """Vendors' words for an effort, each once, weakest first; those that nobody knows stay behind, as they came."""
+    unique = dict.fromkeys(words)
+    return (*(word for word in _RANKS if word in unique), *(word for word in unique if word not in _RANKS))
+
+
 def put(fields: dict[str, Any], path: str, value: object) -> None:
     """Set the field at this path ("reasoning.effort"), making the objects on the way."""
     *parents, name = path.split(".")

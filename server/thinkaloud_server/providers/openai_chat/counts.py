@@ -1,16 +1,22 @@
-"""Token counts, wherever in a chunk they stand and whatever the vendor calls them."""
+"""Token counts and what they cost, wherever in a chunk they stand and whatever the vendor calls them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from thinkaloud_server.core.usage import Usage
-from thinkaloud_server.providers.fact import count
+from thinkaloud_server.providers.fact import amount, at, count
+
+# docs.x.ai/developers/cost-tracking, November 2026: 1 USD = 10^10 ticks.
+_TICKS_PER_USD = 1e10
 
 
 def usage_of(value: object) -> Usage | None:
     """The usage in a `usage` object; None for what holds no count.
 
-    xAI leaves the reasoning out of `completion_tokens` and into `total_tokens`; with us reasoning is part of the
-    output, so it is added where the vendor's own sum shows that it is not in yet.
+    With us reasoning is part of the output. xAI leaves it out of `completion_tokens` and into `total_tokens`: it is
+    added where the vendor's own sum shows that it is not in yet. Where it is more than all of the output, two counts
+    disagree (by one token at OpenRouter, by the whole of Gemini's reasoning at Vercel): the larger one counts.
     """
     if not isinstance(value, dict):
         return None
@@ -24,8 +30,29 @@ def usage_of(value: object) -> Usage | None:
     )
     if reasoning and count(value, "total_tokens") == inputs + outputs + reasoning:
         outputs += reasoning
-    usage = Usage(inputs, outputs, reasoning, cached)
+    usage = Usage(inputs, max(outputs, reasoning), reasoning, cached, _cost(value))
     return usage if usage != _NOTHING else None
+
+
+def _cost(value: dict[str, Any]) -> float | None:
+    """What the vendor says that the request cost; None where it does not say.
+
+    A cost of 0 says nothing: Perplexity sends it with every chunk until the last, and Azure always. What is really
+    free has prices of 0.
+    """
+    said = value.get("cost")
+    if isinstance(said, dict):
+        said = said.get("total_cost")  # Perplexity
+    cost = amount(said) or 0.0
+    if value.get("is_byok") is True:
+        # With the caller's own key a gateway charges its fee alone; what the provider charges stands beside it
+        # (OpenRouter; Vercel gives the market's price).
+        upstream = amount(at(value, "cost_details.upstream_inference_cost")) or amount(value.get("market_cost"))
+        cost += upstream or 0.0
+    ticks = value.get("cost_in_usd_ticks")
+    if not cost and isinstance(ticks, int | float):
+        cost = amount(ticks / _TICKS_PER_USD) or 0.0
+    return cost or None
 
 
 _NOTHING = Usage()
