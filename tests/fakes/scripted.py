@@ -38,6 +38,7 @@ class ScriptedProvider:
     dialect = "scripted"
     base_url = ""
     lists_all = True
+    tells_reasoning = False
 
     def __init__(self, *scripts: Script, name: str = "fake", models: Sequence[str] = ("m",)) -> None:
         self.name = name
@@ -46,6 +47,11 @@ class ScriptedProvider:
         self.closed = asyncio.Event()
         self._scripts = list(scripts)
         self._models = models
+        # What `known` and the listing tell, by name.
+        self.table: dict[str, ModelInfo] = {}
+
+    def known(self, model: str) -> ModelInfo:
+        return self.table.get(model, ModelInfo(model, self.name))
 
     def think_tags(self, model: str) -> ThinkTags:
         return "auto"
@@ -66,7 +72,7 @@ class ScriptedProvider:
             self.closed.set()
 
     async def models(self) -> Sequence[ModelInfo]:
-        return [ModelInfo(model, self.name) for model in self._models]
+        return [self.known(model) for model in self._models]
 
 
 class SilentListing(ScriptedProvider):

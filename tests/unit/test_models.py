@@ -8,7 +8,8 @@ from fakes.clock import FakeClock
 from fakes.scripted import ScriptedProvider, SilentListing, say
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.request import ModelRequest
-from thinkaloud_server.engine.models import CHOSEN_FRESH_S, FAILED_FRESH_S, FRESH_S, Models
+from thinkaloud_server.engine.listings import FAILED_FRESH_S, FRESH_S
+from thinkaloud_server.engine.models import CHOSEN_FRESH_S, Models
 from thinkaloud_server.engine.ports import Provider
 from thinkaloud_server.stores.memory import MemoryStore
 

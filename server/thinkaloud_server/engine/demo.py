@@ -41,6 +41,13 @@ class DemoProvider:
     def lists_all(self) -> bool:
         return True
 
+    @property
+    def tells_reasoning(self) -> bool:
+        return False
+
+    def known(self, model: str) -> ModelInfo:
+        return next((info for info in MODELS if info.name == model), ModelInfo(model, self.name))
+
     def think_tags(self, model: str) -> ThinkTags:
         """Only demo/tags writes think tags; what others quote is text."""
         return "auto" if model == "tags" else "off"

@@ -212,6 +212,7 @@ class Engine:
         """End every run and task and commit what waits. The stores are their opener's to close."""
         await self.drain(0.0)
         await self._runs.close()
+        await self.models.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit, urlunsplit
 from thinkaloud_server.core.delta import Delta, EndOfStream, Failure, Finish, StreamDecoder
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.request import ModelInfo, ModelRequest
+from thinkaloud_server.engine.details import with_details
 from thinkaloud_server.engine.ports import AttemptTrace, ThinkTags
 from thinkaloud_server.engine.upstream import Answer, Timeouts, Upstream, UpstreamFault, default_timeouts
 from thinkaloud_server.providers.dialect import Dialect, Endpoint, HttpRequest
+from thinkaloud_server.providers.known import with_known
 
 ERROR_BYTES_MAX = 64 * 1024
 ERROR_WITHIN_S = 10.0
@@ -77,6 +79,14 @@ class HttpProvider:
         """Never: vendors take aliases and new models that their listings do not name."""
         return False
 
+    @property
+    def tells_reasoning(self) -> bool:
+        return self._endpoint.vendor.lists_reasoning
+
+    def known(self, model: str) -> ModelInfo:
+        """From the table of models alone."""
+        return with_known(self._endpoint.vendor.name, ModelInfo(model, self.name))
+
     def think_tags(self, model: str) -> ThinkTags:
         return "inside" if model in self._endpoint.starts_in_reasoning else "auto"
 
@@ -105,22 +115,31 @@ class HttpProvider:
             yield await stack.enter_async_context(aclosing(batches))
 
     async def models(self) -> Sequence[ModelInfo]:
-        timeouts = replace(self._timeouts, first_byte_s=LISTING_WITHIN_S, total_s=LISTING_WITHIN_S)
-        trace = AttemptTrace()
+        """The listing, with what is told of each model by itself, and what is known of it besides."""
+        body = await self._read(self._dialect.listing(self._endpoint), LISTING_WITHIN_S)
         try:
-            request = await self._signed(self._dialect.listing(self._endpoint))
-            async with self._upstream.send(request, timeouts=timeouts, request_id="", trace=trace) as answer:
-                if not 200 <= answer.status < 300:
-                    raise _as_error(await self._refusal(answer, reasoning_sent=False))
-                body, failure = await answer.read_all(LISTING_BYTES_MAX, LISTING_WITHIN_S)
-            if failure is not None:
-                raise _as_error(failure)
-            return self._dialect.models(self._endpoint, body)
-        except UpstreamFault as fault:
-            raise _as_error(fault.failure) from fault
+            listed = self._dialect.models(self._endpoint, body)
         except ValueError as error:
             message = "the provider's list of models cannot be read"
             raise ChatError(ErrorReason.UPSTREAM_PROTOCOL_ERROR, message) from error
+        detailed = await with_details(self._dialect, self._endpoint, listed, self._read)
+        return [with_known(self._endpoint.vendor.name, model) for model in detailed]
+
+    async def _read(self, request: HttpRequest, within_s: float) -> bytes:
+        """The body of a good answer to a small request. Raises ChatError."""
+        timeouts = replace(self._timeouts, first_byte_s=within_s, total_s=within_s)
+        trace = AttemptTrace()
+        try:
+            request = await self._signed(request)
+            async with self._upstream.send(request, timeouts=timeouts, request_id="", trace=trace) as answer:
+                if not 200 <= answer.status < 300:
+                    raise _as_error(await self._refusal(answer, reasoning_sent=False))
+                body, failure = await answer.read_all(LISTING_BYTES_MAX, within_s)
+        except UpstreamFault as fault:
+            raise _as_error(fault.failure) from fault
+        if failure is not None:
+            raise _as_error(failure)
+        return body
 
     async def _signed(self, request: HttpRequest) -> HttpRequest:
         return request if self._sign is None else await asyncio.to_thread(self._sign, request)

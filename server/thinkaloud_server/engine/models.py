@@ -1,27 +1,26 @@
 """The models that can be asked: what providers list, what configuration adds, and which one is current.
 
-A listing is asked for when somebody wants it and kept for five minutes. Only an unknown provider, or a name that
-is absent from a fresh listing of a provider that lists everything, is refused unasked; otherwise the provider's
-own answer counts.
+Only an unknown provider, or a name that is absent from a fresh listing of a provider that lists everything, is refused
+unasked; otherwise the provider's own answer counts. The listings are kept in `listings.py` beside this file.
 """
 
 from __future__ import annotations
 
-import asyncio
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.core.request import ModelInfo, ReasoningControl
+from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.engine.listings import WITHIN_S, Listings
 
 if TYPE_CHECKING:
     from thinkaloud_server.engine.ports import Clock, Provider, Store
 
-FRESH_S = 300.0
-# A failed listing is tried again this soon, so that a provider that comes back is seen, but not asked at each call.
-FAILED_FRESH_S = 10.0
+# A turn waits at most so long to learn how its model is told to think.
+KNOWN_WITHIN_S = 2.0
 # Another process may switch the model; this one notices so soon, and reads no setting for each turn until then.
 CHOSEN_FRESH_S = 1.0
 NEAR_NAMES_MAX = 5
@@ -38,16 +37,6 @@ class Candidate:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    models: tuple[ModelInfo, ...]
-    note: str
-    fetched_at: float
-
-    def fresh(self, now: float) -> bool:
-        return now - self.fetched_at < (FAILED_FRESH_S if self.note else FRESH_S)
-
-
 class Models:
     """Providers by name, their models, and each tenant's current one."""
 
@@ -59,13 +48,18 @@ class Models:
         default_model: str,
         store: Store,
         clock: Clock,
+        listed_within_s: float = WITHIN_S,
     ) -> None:
         self.providers = providers
-        self._configured = configured
+        self._configured = dict(configured)
+        provider, _, name = default_model.partition("/")
+        if provider in providers and not providers[provider].lists_all:
+            # The default is listed too, also where its provider lists nothing.
+            self._configured[provider] = (*configured.get(provider, ()), name)
         self._default = default_model
         self._store = store
         self._clock = clock
-        self._listings: dict[str, _Listing] = {}
+        self._listings = Listings(providers, clock, within_s=listed_within_s)
         self._chosen: dict[str, tuple[str | None, float]] = {}
 
     def resolve(self, model_id: str) -> Candidate:
@@ -74,14 +68,7 @@ class Models:
         provider = self.providers.get(provider_name)
         if provider is None or not name:
             raise self.not_found(model_id)
-        listing = self._listings.get(provider_name)
-        if (
-            provider.lists_all
-            and listing is not None
-            and not listing.note
-            and listing.fresh(self._clock.monotonic())
-            and name not in self._names(provider_name)
-        ):
+        if provider.lists_all and self._listings.complete(provider_name) and name not in self._names(provider_name):
             raise self.not_found(model_id)
         return Candidate(model_id, provider, name)
 
@@ -100,33 +87,60 @@ class Models:
         """`resolve`, after listing a provider that lists everything and costs nothing to ask."""
         provider = self.providers.get(model_id.partition("/")[0])
         if provider is None or provider.lists_all:
-            await self._refresh(name for name, each in self.providers.items() if each.lists_all)
+            await self._listings.refresh(name for name, each in self.providers.items() if each.lists_all)
         return self.resolve(model_id)
 
     async def refused(self, model_id: str) -> ChatError:
         """The error for a model that its own provider does not know, with that provider's near names."""
-        await self._refresh([model_id.partition("/")[0]])
+        await self._listings.refresh([model_id.partition("/")[0]])
         return self.not_found(model_id)
 
     async def list(
-        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0
+        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
     ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
-        """The models in the order of providers, then names, and notes on what could not be listed."""
+        """The models in the order of providers, then names, and notes on what could not be listed.
+
+        `reasoning` is "none", "optional", "mandatory", "any" for all that can, or "" for all.
+        """
         wanted = [provider] if provider else list(self.providers)
         if provider and provider not in self.providers:
             raise ChatError(
                 ErrorReason.NOT_FOUND,
                 f"no provider is configured as {provider[:100]!r}; there are: {', '.join(self.providers)}",
             )
-        await self._refresh(wanted)
+        await self._listings.refresh(wanted)
         models = [model for name in wanted for model in self._infos(name)]
-        notes = [note for name in wanted if (note := self._listings[name].note)]
+        notes = [note for name in wanted if (note := self._listings.note(name))]
+        kinds = ("optional", "mandatory") if reasoning == "any" else (reasoning,)
         found = [
             model
             for model in models
-            if search.casefold() in model.id.casefold() and model.context_length >= min_context
+            if search.casefold() in model.id.casefold()
+            and model.context_length >= min_context
+            and (not reasoning or model.reasoning in kinds)
         ]
         return found, notes
+
+    async def known(self, candidate: Candidate, control: ReasoningControl | None) -> ModelInfo:
+        """What is known of the model, for its request: as listed, also a while ago, else from the provider's table.
+
+        Waits for the listing only where that tells how the model is told to think, and only for the first one.
+        """
+        provider = candidate.provider
+        if control is not None and provider.tells_reasoning and not self._listings.tried(provider.name):
+            await self._listings.refresh([provider.name], KNOWN_WITHIN_S)
+        return self._info(candidate)
+
+    def costed(self, candidate: Candidate, usage: Usage) -> Usage:
+        """The usage with what it cost by known prices, where the provider did not say."""
+        if usage.cost_usd is not None or not (usage.input_tokens or usage.output_tokens):
+            return usage
+        price = self._info(candidate).price
+        return usage if price is None else replace(usage, cost_usd=price.cost(usage))
+
+    async def close(self) -> None:
+        """Stop asking providers."""
+        await self._listings.close()
 
     async def current(self, tenant: str) -> str:
         """The id of the model that is used when a request names none."""
@@ -150,30 +164,14 @@ class Models:
         return {model.name for model in self._infos(provider)}
 
     def _infos(self, provider: str) -> Sequence[ModelInfo]:
-        listing = self._listings.get(provider)
-        infos = {model.name: model for model in (listing.models if listing else ())}
+        infos = {model.name: model for model in self._listings.models(provider)}
         for name in self._configured.get(provider, ()):
-            infos.setdefault(name, ModelInfo(name, provider))
+            infos.setdefault(name, self.providers[provider].known(name))
         return sorted(infos.values(), key=lambda model: model.name)
 
-    async def _refresh(self, names: Iterable[str]) -> None:
-        now = self._clock.monotonic()
-        stale = [
-            name
-            for name in names
-            if name in self.providers and not ((old := self._listings.get(name)) and old.fresh(now))
-        ]
-        for name, listing in zip(stale, await asyncio.gather(*map(self._fetch, stale)), strict=True):
-            self._listings[name] = listing
-
-    async def _fetch(self, name: str) -> _Listing:
-        try:
-            models = tuple(await self.providers[name].models())
-        except ChatError as error:
-            old = self._listings.get(name)
-            kept = old.models if old else ()
-            return _Listing(kept, f"{name}: {error.message}", self._clock.monotonic())
-        return _Listing(models, "", self._clock.monotonic())
+    def _info(self, candidate: Candidate) -> ModelInfo:
+        listed = (model for model in self._listings.models(candidate.provider.name) if model.name == candidate.name)
+        return next(listed, None) or candidate.provider.known(candidate.name)
 
 
 def _near(model_id: str, known: Sequence[str]) -> list[str]:

@@ -112,7 +112,8 @@ class Play:
 
     async def _ask(self, candidate: Candidate, *, fallbacks_left: int) -> tuple[Failure | None, bool]:
         """Ask one model, again where the policy allows it: how it failed, and whether to give up then."""
-        request = self._request(candidate)
+        info = await self._models.known(candidate, self._turn.reasoning)
+        request = replace(self._request(candidate), info=info)
         self._budget.note_request(self._clock.monotonic())
         asked = Asked()
         while True:
@@ -239,7 +240,8 @@ class Play:
                 self._writer.append(event)
                 if not self._spoke_at and isinstance(event, Token | Reasoning):
                     self._spoke_at = self._clock.monotonic()
-        return self._assembler.answer
+        answer = self._assembler.answer
+        return replace(answer, usage=self._models.costed(self._candidate, answer.usage))
 
     async def _given_up(self, failure: Failure) -> Closing:
         details: dict[str, Any] = {}

@@ -158,6 +158,13 @@ class Provider(Protocol):
     def lists_all(self) -> bool:
         """True when `models` costs nothing and names every model there is, so that another is refused unasked."""
 
+    @property
+    def tells_reasoning(self) -> bool:
+        """True when `models` tells how a model is told to think, so that the first request should wait for it."""
+
+    def known(self, model: str) -> ModelInfo:
+        """What is known of this model without asking anybody; its name at least."""
+
     def think_tags(self, model: str) -> ThinkTags:
         """Where inline think tags of this model's text may begin."""
 
