@@ -356,6 +356,12 @@ class TestLists:
         assert "demo/reasoner" in ids
         found = served.run("models", "--search", "TAGS", "--json")
         assert [json.loads(line)["id"] for line in found.stdout.splitlines()] == ["demo/tags"]
+        thinking = served.run("models", "--reasoning", "any", "--json").stdout.splitlines()
+        assert {json.loads(line)["reasoning"] for line in thinking} <= {"optional", "mandatory"}
+        assert thinking
+        assert served.run("models", "--min-context", "1M").stdout == ""
+        nobody = served.run("models", "--provider", "nobody")
+        assert (nobody.returncode, "NOT_FOUND" in nobody.stderr) == (1, True)
         assert served.run("models", "switch", "demo/plain").stdout == "demo/plain\n"
         assert "*\tdemo/plain" in served.run("models").stdout
         assert served.run("models", "switch", "demo/reasoner").returncode == 0

@@ -52,6 +52,10 @@ def test_help_documents_the_exit_codes(command: str, capsys: pytest.CaptureFixtu
         ["chat", "--effort", "huge", "x"],
         ["chat", "--show-reasoning", "--no-reasoning", "x"],
         ["chat", "--after", "x"],
+        ["models", "--reasoning", "some"],
+        ["models", "--min-context", "many"],
+        ["models", "--min-context", "-1"],
+        ["models", "--min-context", "9000m"],
         ["runs", "--state", "live"],
         ["runs", "show"],
         ["config"],
@@ -80,6 +84,11 @@ def test_a_wrong_command_line_is_exit_code_2(argv: list[str], capsys: pytest.Cap
 )
 def test_commands_lead_to_their_calls(argv: str, call: str) -> None:
     assert parser().parse_args(argv.split()).call == call
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("64000", 64000), ("64k", 64000), ("1M", 1_000_000), ("0", 0)])
+def test_a_number_of_tokens_may_be_short(text: str, tokens: int) -> None:
+    assert parser().parse_args(["models", "--min-context", text]).min_context == tokens
 
 
 def test_flags_stand_before_or_after_an_action() -> None:

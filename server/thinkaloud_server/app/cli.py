@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 STATES = ("running", "completed", "failed")
+REASONING = ("none", "optional", "mandatory", "any")
 _BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
@@ -191,10 +192,23 @@ def _models(commands: Commands) -> None:
     models.set_defaults(call="models list")
     models.add_argument("--provider", metavar="NAME", default="", help="only of this provider")
     models.add_argument("--search", metavar="TEXT", default="", help="only with this text in the name")
+    models.add_argument(
+        "--min-context", type=_tokens, metavar="N", default=0, help="only with so many tokens of context (64000, 64k)"
+    )
+    models.add_argument("--reasoning", choices=REASONING, default="", help="only those that reason like this")
     actions = models.add_subparsers(dest="action", metavar="ACTION")
     switch = _add(actions, "switch", "use another model from now on", action=True)
     switch.set_defaults(call="models switch")
     switch.add_argument("model_id", metavar="PROVIDER/NAME")
+
+
+def _tokens(text: str) -> int:
+    """A number of tokens: 64000, 64k or 1M."""
+    factor = {"k": 1000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    digits = text[:-1] if factor > 1 else text
+    if not digits.isascii() or not digits.isdigit() or int(digits) * factor >= 2**31:
+        raise argparse.ArgumentTypeError(f"expected a number of tokens, as 64000 or 64k, got {text!r}")
+    return int(digits) * factor
 
 
 def _runs(commands: Commands) -> None:

@@ -23,6 +23,7 @@ from thinkaloud_server.app.cli_output import (
     USAGE,
     CommandError,
     console,
+    dollars,
     event_json,
     explain,
     on_terminal,
@@ -260,7 +261,8 @@ def _remark(arguments: argparse.Namespace, complete: events.Complete) -> None:
         hint = "" if seen else "; --show-reasoning shows what it thought"
         say(f"note: the model reasoned and gave no answer{hint}", style="warning")
     if on_terminal() and not arguments.json:
-        say(f"{complete.model} · {complete.usage.output_tokens} tokens · {_seconds(complete)}", style="dim")
+        cost = "" if complete.usage.cost_usd is None else f" · {dollars(complete.usage.cost_usd)}"
+        say(f"{complete.model} · {complete.usage.output_tokens} tokens{cost} · {_seconds(complete)}", style="dim")
 
 
 def _seconds(complete: events.Complete) -> str:

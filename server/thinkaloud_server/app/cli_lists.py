@@ -12,9 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from thinkaloud.client import Client
 from thinkaloud.v1.message_pb2 import Message
 from thinkaloud.v1.run_service_pb2 import Run
+from thinkaloud_server.app.cli_models import list_models
 from thinkaloud_server.app.cli_output import (
     FAILED,
     OK,
+    dollars,
     message_json,
     on_terminal,
     one_line,
@@ -36,28 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
 async def _with_client(arguments: argparse.Namespace, command: Command) -> int:
     async with Client(arguments.address) as client:
         return await command(arguments, client)
-
-
-async def list_models(arguments: argparse.Namespace, client: Client) -> int:
-    models = await client.models(provider=arguments.provider, search=arguments.search)
-    if arguments.json:
-        for model in models:
-            write_json(message_json(model))
-    else:
-        rows = [
-            (
-                "*" if model.current else "",
-                model.id,
-                f"{model.context_length:,}" if model.context_length else "",
-                model.reasoning,
-                " ".join(name for name, has in (("vision", model.vision), ("tools", model.tools)) if has),
-            )
-            for model in models
-        ]
-        write_table(("", "model", "context", "reasoning", "takes"), rows)
-    for note in models.notes:
-        say(f"note: {one_line(note)}", style="warning")
-    return OK
 
 
 async def switch_model(arguments: argparse.Namespace, client: Client) -> int:
@@ -173,6 +153,8 @@ def _write_run(run: Run, arguments: argparse.Namespace) -> None:
     if run.HasField("complete"):
         usage = run.complete.usage
         facts["tokens"] = f"{usage.input_tokens} in, {usage.output_tokens} out ({usage.reasoning_tokens} reasoning)"
+        if usage.HasField("cost_usd"):
+            facts["cost"] = dollars(usage.cost_usd)
     _write_facts(facts)
     if run.HasField("complete"):
         for text in (run.complete.reasoning, run.complete.response):

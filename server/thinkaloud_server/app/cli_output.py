@@ -105,6 +105,12 @@ def write_text(text: str, *, margin: str = "", style: str = "") -> None:
         screen.print(Text(margin, style=style) + line)
 
 
+def dollars(amount: float) -> str:
+    """A sum of money without an exponent: $12, $0.25, $0.0042; at most six digits after the point."""
+    text = f"{amount:,.2f}" if amount >= 100 else f"{amount:.6f}".rstrip("0").rstrip(".")
+    return f"${text}" if amount == 0 or text != "0" else "<$0.000001"
+
+
 def explain(error: ThinkaloudError) -> int:
     """Say what went wrong; the exit code for it."""
     from thinkaloud.errors import ConnectionLostError
