@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from thinkaloud_server.app.config import Config, ProviderSection
-from thinkaloud_server.app.discover import LATER, LOCAL, PREFERRED, by_variables, chat_models, discover, probe
+from thinkaloud_server.app.discover import LOCAL, PREFERRED, by_variables, chat_models, discover, probe
 from thinkaloud_server.providers.rows import VENDORS
 from thinkaloud_server.providers.vendors import Vendor
 
@@ -23,10 +23,9 @@ LISTING = {"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": "qwen3:
 
 
 @asynccontextmanager
-async def local_server(handler: Handler) -> AsyncIterator[Vendor]:
+async def local_server(handler: Handler, path: str = "/v1/models") -> AsyncIterator[Vendor]:
     app = web.Application()
-    app.router.add_get("/v1/models", handler)
-    app.router.add_get("/api/tags", handler)
+    app.router.add_get(path, handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -89,13 +88,19 @@ def test_a_key_whose_base_url_is_unusable_goes_nowhere() -> None:
     assert "sk-canary" not in seen.notes[0]
 
 
-@pytest.mark.parametrize(("variable", "vendor"), LATER)
-def test_keys_for_later_are_mentioned_and_not_used(variable: str, vendor: str) -> None:
-    seen = by_variables({variable: "sk-canary"})
-    assert not seen.found
-    assert variable in seen.notes[0]
-    assert vendor in seen.notes[0]
-    assert "sk-canary" not in seen.notes[0]
+@pytest.mark.parametrize(
+    ("environ", "host"),
+    [
+        ({}, "bedrock-runtime.us-east-1.amazonaws.com"),
+        ({"AWS_DEFAULT_REGION": "eu-west-3"}, "bedrock-runtime.eu-west-3.amazonaws.com"),
+        ({"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "x"}, "bedrock-runtime.eu-central-1.amazonaws.com"),
+        ({"AWS_REGION": "evil.example/"}, "bedrock-runtime.us-east-1.amazonaws.com"),
+        ({"AWS_REGION": "x", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://vpce.example"}, "vpce.example"),
+    ],
+)
+def test_amazons_key_is_used_in_the_region_of_the_environment(environ: dict[str, str], host: str) -> None:
+    (found,) = by_variables({"AWS_BEARER_TOKEN_BEDROCK": "canary", **environ}).found
+    assert (found.name, found.section.base_url) == ("bedrock", f"https://{host}")
 
 
 def test_the_usual_local_servers_are_asked_on_loopback() -> None:
@@ -112,37 +117,13 @@ async def test_a_local_server_that_lists_its_models_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "host"),
-    [
-        ({}, "bedrock-runtime.us-east-1.amazonaws.com"),
-        ({"AWS_DEFAULT_REGION": "eu-west-3"}, "bedrock-runtime.eu-west-3.amazonaws.com"),
-        ({"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "x"}, "bedrock-runtime.eu-central-1.amazonaws.com"),
-        ({"AWS_REGION": "evil.example/"}, "bedrock-runtime.us-east-1.amazonaws.com"),
-        ({"AWS_REGION": "x", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://vpce.example"}, "vpce.example"),
-    ],
-)
-def test_amazons_key_is_used_in_the_region_of_the_environment(environ: dict[str, str], host: str) -> None:
-    (found,) = by_variables({"AWS_BEARER_TOKEN_BEDROCK": "canary", **environ}).found
-    assert (found.name, found.section.base_url) == ("bedrock", f"https://{host}")
-
-
-async def test_ollama_is_found_by_its_own_listing() -> None:
-    tags = {"models": [{"name": "nomic-embed-text:latest"}, {"name": "qwen3:4b"}]}
-    (ollama,) = [row for row in LOCAL if row.name == "ollama"]
-    async with local_server(answering(tags)) as row:
-        moved = replace(ollama, base_url=row.base_url.removesuffix("/v1"))
-        (found,) = await probe([moved], 5.0)
-    assert (found.name, found.section.base_url) == ("ollama", moved.base_url)
-    assert found.models == ("qwen3:4b", "nomic-embed-text:latest")
-
-
-@pytest.mark.parametrize(
     "handler",
     [
         pytest.param(answering("<html>"), id="html"),
         pytest.param(answering({"data": "x"}), id="no-list"),
         pytest.param(answering(["x"]), id="list"),
-        pytest.param(answering({"data": [{"name": "x"}]}), id="no-ids"),
+        pytest.param(answering({"models": 3}), id="no-models"),
+        pytest.param(answering([{"id": "x"}]), id="list-of-models"),
         pytest.param(answering(LISTING, 404), id="404"),
         pytest.param(answering(LISTING, 401), id="401"),
         pytest.param(answering(LISTING, 302, Location="http://127.0.0.1:1/"), id="redirect"),
@@ -152,6 +133,35 @@ async def test_ollama_is_found_by_its_own_listing() -> None:
 async def test_what_is_no_listing_is_nobody(handler: Handler) -> None:
     async with local_server(handler) as row:
         assert await probe([row], 5.0) == []
+
+
+async def test_ollama_is_found_by_its_own_listing() -> None:
+    tags = {"models": [{"name": "nomic-embed-text:latest"}, {"name": "qwen3:4b"}]}
+    (ollama,) = [row for row in LOCAL if row.name == "ollama"]
+    async with local_server(answering(tags), "/api/tags") as row:
+        moved = replace(ollama, base_url=row.base_url.removesuffix("/v1"))
+        (found,) = await probe([moved], 5.0)
+    assert (found.name, found.section.base_url, found.models) == ("ollama", moved.base_url, ("qwen3:4b",))
+
+
+async def test_a_server_is_asked_in_the_words_of_its_row_and_its_dialect() -> None:
+    """A row with another path, and a listing under another name: nothing of them is known here."""
+    asked = []
+
+    async def tags(request: web.Request) -> web.Response:
+        asked.append((request.method, request.path))
+        return web.json_response({"models": [{"name": "llama3:8b"}, {"name": "no-chat", "type": "embedding"}]})
+
+    async with local_server(tags, "/api/tags") as row:
+        url = row.base_url.removesuffix("/v1")
+        (found,) = await probe([replace(row, base_url=url, models_path="/api/tags")], 5.0)
+    assert (found.models, asked) == (("llama3:8b",), [("GET", "/api/tags")])
+
+
+async def test_a_server_without_models_is_there_all_the_same() -> None:
+    async with local_server(answering({"data": []})) as row:
+        (found,) = await probe([row], 5.0)
+    assert found.models == ()
 
 
 async def test_a_port_that_nobody_listens_on_is_nobody() -> None:

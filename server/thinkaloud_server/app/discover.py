@@ -1,13 +1,13 @@
 """Which providers are there without being configured: by the usual variables, and by asking this machine.
 
 What is found becomes the same `ProviderSection` that a file would hold. A configured provider of the same name
-or base URL always wins. Nothing but loopback is asked here.
+or base URL always wins. Nothing but loopback is asked here. How a row's server is asked for its models, and what it
+answers, is its dialect's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from thinkaloud_server.app.config import DIALECTS, Config, ProviderSection
+from thinkaloud_server.app.config import Config, ProviderSection
 from thinkaloud_server.providers import table
+from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.vendors import Vendor
 
 if TYPE_CHECKING:
@@ -28,34 +29,33 @@ LISTING_BYTES_MAX = 4 * 1024 * 1024
 
 # Names that their vendors keep stable, asked when nothing was configured. Elsewhere the listing decides.
 PREFERRED: Mapping[str, str] = {
-    "openrouter": "openrouter/auto",
-    "openai": "gpt-5-mini",
-    "deepseek": "deepseek-reasoner",
-    "groq": "openai/gpt-oss-120b",
-    "xai": "grok-4",
-    "mistral": "magistral-medium-latest",
-    "perplexity": "sonar-reasoning-pro",
-    "gemini": "gemini-flash-latest",
+    "anthropic": "claude-sonnet-5-5",
     "cohere": "command-a-reasoning-08-2025",
+    "deepseek": "deepseek-flash",
+    "gemini": "gemini-flash-latest",
+    "groq": "openai/gpt-oss-120b",
+    "mistral": "magistral-medium-latest",
+    "openai": "gpt-5-mini",
+    "openrouter": "openrouter/auto",
+    "perplexity": "sonar-reasoning-pro",
+    "xai": "grok-4",
 }
 
 # The vendor's own way to point its clients elsewhere: a key is never sent to the usual place when its owner
 # said another.
 MOVED: Mapping[str, tuple[str, ...]] = {
-    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "anthropic": ("ANTHROPIC_BASE_URL",),
     "bedrock": ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
-    "gemini": ("GOOGLE_GEMINI_BASE_URL",),
     "cohere": ("CO_API_URL",),
+    "gemini": ("GOOGLE_GEMINI_BASE_URL",),
+    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
 }
-
-# A vendor whose base URL names a region, and the variables that say which is meant.
-REGIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {"bedrock": ("us-east-1", ("AWS_REGION", "AWS_DEFAULT_REGION"))}
 
 # People have this token to download models with: good to offer, wrong to prefer over a key for chatting.
 LAST = ("huggingface",)
 
-# Keys of vendors whose own wire format this version does not speak yet: worth a word at start.
-LATER: tuple[tuple[str, str], ...] = (("ANTHROPIC_API_KEY", "Anthropic"),)
+# A vendor whose base URL names a region, and the variables that say which is meant.
+REGIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {"bedrock": ("us-east-1", ("AWS_REGION", "AWS_DEFAULT_REGION"))}
 
 # Servers that people run on their own machine, each at its usual port.
 LOCAL: tuple[Vendor, ...] = table.local()
@@ -98,26 +98,23 @@ async def discover(
     return Discovery(tuple(found), by_key.notes)
 
 
-def by_variables(environ: Mapping[str, str]) -> Discovery:
+def by_variables(environ: Mapping[str, str], rows: Sequence[Vendor] | None = None) -> Discovery:
     """Providers whose keys are in the environment."""
     found: list[Found] = []
     notes: list[str] = []
-    for row in sorted(table.discoverable(), key=lambda row: row.name in LAST):
+    for row in sorted(table.discoverable() if rows is None else rows, key=lambda row: row.name in LAST):
         variable = _set(environ, row.key_env)
-        if not variable or row.dialect not in DIALECTS:
+        if not variable:
             continue
         moved = _set(environ, MOVED.get(row.name, ()))
+        base_url = environ[moved] if moved else _in_region(row, environ)
         try:
-            base_url = environ[moved] if moved else _in_region(row, environ)
             section = ProviderSection(base_url=base_url, api_key_env=variable)
         except ValidationError:
-            notes.append(f"{variable} is set, but {moved} is no usable URL: {row.name} is left out")
+            notes.append(f"{variable} is set, but {moved or base_url} is no usable URL: {row.name} is left out")
             continue
         preferred = PREFERRED.get(row.name) if not moved else None
         found.append(Found(row.name, section, variable, (preferred,) if preferred else ()))
-    for variable, vendor in LATER:
-        if _set(environ, (variable,)):
-            notes.append(f"{variable} is set, but {vendor}'s own API is not supported by this version")
     return Discovery(tuple(found), tuple(notes))
 
 
@@ -147,13 +144,6 @@ def chat_models(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: any(word in name.casefold() for word in _NO_CHAT))
 
 
-def _in_region(row: Vendor, environ: Mapping[str, str]) -> str:
-    """The row's base URL, in the region that the environment names: nobody's words leave it unasked."""
-    usual, variables = REGIONS.get(row.name, ("", ()))
-    region = environ.get(_set(environ, variables), "").strip()
-    return row.base_url.replace(usual, region) if re.fullmatch(r"[a-z0-9-]+", region) else row.base_url
-
-
 def _set(environ: Mapping[str, str], variables: Sequence[str]) -> str:
     """The first of these variables that holds something, or ""."""
     return next((name for name in variables if environ.get(name, "").strip()), "")
@@ -174,11 +164,24 @@ _NO_CHAT = (
 )
 
 
+def _in_region(row: Vendor, environ: Mapping[str, str]) -> str:
+    """The row's base URL, in the region that the environment names: a plain name, or the key would go elsewhere."""
+    usual, variables = REGIONS.get(row.name, ("", ()))
+    region = environ.get(_set(environ, variables), "").strip()
+    return row.base_url.replace(usual, region) if re.fullmatch(r"[a-z0-9-]+", region) else row.base_url
+
+
 async def _listing(session: aiohttp.ClientSession, row: Vendor) -> list[str] | None:
+    """The names that the row's server lists, in the words of its dialect; None when it is no such server."""
     import aiohttp
 
+    dialect = table.DIALECTS[row.dialect]
+    endpoint = Endpoint(row.name, row.base_url, row)
+    asked = dialect.listing(endpoint)
     try:
-        async with session.get(row.base_url + row.models_path, allow_redirects=False) as answer:
+        async with session.request(
+            asked.method, asked.url, headers=asked.headers, data=asked.body or None, allow_redirects=False
+        ) as answer:
             if answer.status != 200:
                 return None
             body = bytearray()
@@ -186,10 +189,10 @@ async def _listing(session: aiohttp.ClientSession, row: Vendor) -> list[str] | N
                 body += piece
                 if len(body) > LISTING_BYTES_MAX:
                     return None
-        listing = json.loads(body)
-        # Ollama's own listing has neither the list nor the name where the others have them.
-        entries, key = (listing["data"], "id") if "data" in listing else (listing["models"], "name")
-        return [entry[key] for entry in entries if isinstance(entry[key], str) and entry[key]]
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
+        # No server for one machine answers with a bare list; other programs at these ports may.
+        if not body.lstrip().startswith(b"{"):
+            return None
+        return [model.name for model in dialect.models(endpoint, bytes(body))]
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         # Some other program lives at this port, or none.
         return None
