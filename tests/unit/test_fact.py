@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thinkaloud_server.providers.fact import any_of, at, count, number
+from thinkaloud_server.providers.fact import amount, any_of, at, count, number, words
 
 ITEM = {"a": {"b": 7, "flags": ["x"], "off": False}, "zero": 0, "true": True, "big": 2**31, "text": "9", "empty": []}
 
@@ -49,3 +49,43 @@ def test_a_count_is_a_number_above_0_that_fits_an_int32(value: object, counted: 
     assert count({"n": value}, "n") == counted
     assert count({"other": 1, "n": value}, "n", "other") == (counted or 1)
     assert count([value], "n") == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0.000003", 3e-6),
+        (0.25, 0.25),
+        (3, 3.0),
+        ("0", 0.0),
+        ("-1", None),
+        (-0.5, None),
+        ("many", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ([1], None),
+        (float("nan"), None),
+        (float("inf"), None),
+        ("1e400", None),
+    ],
+    ids=repr,
+)
+def test_a_sum_of_money_is_a_number_or_its_text(value: object, expected: float | None) -> None:
+    assert amount(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"a": {"b": ["x", "y"]}}, ("x", "y")),
+        ({"a": {"b": []}, "c": ["z"]}, ("z",)),
+        ({"a": {"b": ["x", 3, "", None]}}, ("x",)),
+        ({"a": "x", "c": "z"}, ()),
+        ({}, ()),
+        (None, ()),
+    ],
+    ids=repr,
+)
+def test_words_are_those_of_the_first_list_that_has_any(item: object, expected: tuple[str, ...]) -> None:
+    assert words(item, ("a.b", "c")) == expected

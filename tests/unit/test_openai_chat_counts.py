@@ -35,6 +35,15 @@ CASES: dict[str, tuple[object, Usage | None]] = {
         },
         Usage(28, 290, 280, 0),
     ),
+    "vercel, gemini's reasoning in no count": (
+        {
+            "prompt_tokens": 9,
+            "completion_tokens": 2,
+            "total_tokens": 11,
+            "completion_tokens_details": {"reasoning_tokens": 25},
+        },
+        Usage(9, 25, 25, 0),
+    ),
     "details are null": (
         {"prompt_tokens": 43, "completion_tokens": 2, "completion_tokens_details": None, "prompt_tokens_details": None},
         Usage(43, 2, 0, 0),
@@ -56,3 +65,36 @@ CASES: dict[str, tuple[object, Usage | None]] = {
 @pytest.mark.parametrize(("value", "expected"), CASES.values(), ids=CASES)
 def test_counts(value: object, expected: Usage | None) -> None:
     assert usage_of(value) == expected
+
+
+TOKENS = {"prompt_tokens": 10, "completion_tokens": 5}
+COSTS: dict[str, tuple[dict[str, object], float | None]] = {
+    "openrouter": (
+        {"cost": 0.001156, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.001156}},
+        0.001156,
+    ),
+    "openrouter, own key": (
+        {"cost": 0.0001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.002}},
+        0.0021,
+    ),
+    "vercel": ({"cost": 0.0000702, "market_cost": 0.0000702, "is_byok": False}, 0.0000702),
+    "vercel, own key": ({"cost": 0, "market_cost": 0.003, "is_byok": True, "cost_details": None}, 0.003),
+    "perplexity": ({"cost": {"input_tokens_cost": 0.00009, "request_cost": 0.006, "total_cost": 0.00921}}, 0.00921),
+    "perplexity, before its last chunk": ({"cost": {"input_tokens_cost": 0, "total_cost": 0}}, None),
+    "xai": ({"cost_in_usd_ticks": 37756000}, 0.0037756),
+    "xai at azure": ({"cost_in_usd_ticks": 0}, None),
+    "nobody says": ({}, None),
+    "negative": ({"cost": -1, "cost_in_usd_ticks": -5}, None),
+    "text": ({"cost": "0.5"}, 0.5),
+    "wrong types": ({"cost": [1], "cost_in_usd_ticks": "many", "is_byok": "yes", "cost_details": 3}, None),
+    "not a number": ({"cost": float("nan"), "cost_in_usd_ticks": float("inf")}, None),
+    "a flag is no sum": ({"cost": True, "cost_in_usd_ticks": True}, None),
+}
+
+
+@pytest.mark.parametrize(("fields", "cost"), COSTS.values(), ids=COSTS)
+def test_the_vendors_word_on_what_it_cost(fields: dict[str, object], cost: float | None) -> None:
+    usage = usage_of({**TOKENS, **fields})
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (10, 5)
+    assert usage.cost_usd == (None if cost is None else pytest.approx(cost))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.core.request import ModelInfo, Price
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.openai_chat import OPENAI_CHAT
 from thinkaloud_server.providers.table import vendor_named
@@ -111,6 +111,36 @@ ITEMS: dict[str, tuple[dict[str, Any], ModelInfo]] = {
             efforts=("low", "high", "max"),
         ),
     ),
+    "openrouter, efforts": (
+        {
+            "id": "a/b",
+            "reasoning": {"mandatory": False, "supported_efforts": ["xhigh", "none", "high"], "default_effort": "high"},
+            "pricing": {"prompt": "0.000001", "completion": "0.000002"},
+        },
+        info(
+            "a/b",
+            reasoning="optional",
+            efforts=("none", "high", "xhigh"),
+            default_effort="high",
+            price=Price(1e-6, 2e-6),
+        ),
+    ),
+    "openrouter, no efforts": (
+        {"id": "a/b", "reasoning": {"mandatory": False, "supported_efforts": None}, "supported_parameters": ["tools"]},
+        info("a/b", reasoning="none", tools=True),
+    ),
+    "vercel": (
+        {"id": "a/b", "type": "language", "context_window": 9, "max_tokens": 5, "tags": ["reasoning", "vision"]},
+        info("a/b", context_length=9, max_output_tokens=5, reasoning="optional", vision=True),
+    ),
+    "fireworks": (
+        {"id": "a", "context_length": 9, "supports_chat": True, "supports_image_input": True, "supports_tools": True},
+        info("a", context_length=9, vision=True, tools=True),
+    ),
+    "deepinfra": (
+        {"id": "a", "metadata": {"context_length": 9, "max_tokens": 5}},
+        info("a", context_length=9, max_output_tokens=5),
+    ),
     "wrong types": ({"id": "a", "context_length": "many", "capabilities": "x", "reasoning": True}, info("a")),
     "named otherwise": ({"name": "llama3:8b", "model": "llama3:8b"}, info("llama3:8b")),
 }
@@ -137,6 +167,7 @@ def test_the_shapes_of_a_listing(value: object) -> None:
         {"id": "a", "capabilities": {"type": "embeddings"}},
         {"id": "a", "capabilities": {"completion_chat": False}},
         {"id": "a", "active": False},
+        {"id": "a", "supports_chat": False},
         {"id": "a", "architecture": {"output_modalities": ["image"]}},
         {"id": ""},
         {},
@@ -159,23 +190,51 @@ def test_what_is_no_listing_is_a_value_error(body: bytes) -> None:
         OPENAI_CHAT.models(ENDPOINT, body)
 
 
+Facts = tuple[int, int, str, tuple[str, ...], bool, bool, tuple[float, float, float] | None]
+
+# Of each recorded listing its longest entry: context, output, reasoning, efforts, vision, tools, and dollars a million
+# tokens (read, written, cached). Anthropic, Gemini and Ollama list in formats of their own.
+ALL_EFFORTS = ("minimal", "low", "medium", "high")
+RECORDED_FACTS: dict[str, Facts] = {
+    "api.cerebras.ai": (0, 0, "", (), False, False, None),
+    "api.openai.com": (0, 0, "", (), False, False, None),
+    "api.perplexity.ai": (0, 0, "", (), False, False, (3, 15, 0.3)),
+    "bedrock-mantle._aws_region_.api.aws": (0, 0, "", (), False, False, None),
+    "copilot": (264000, 64000, "optional", ("low", "medium", "high", "max"), True, True, None),
+    "deepseek": (0, 0, "", (), False, False, None),
+    "groq": (131072, 65536, "optional", (), False, True, (0.075, 0.3, 0.0375)),
+    "llamacpp": (4096, 0, "", (), False, False, None),
+    "mistral": (262144, 0, "optional", (), True, True, None),
+    "openai": (0, 0, "", (), False, False, None),
+    "openrouter": (1048576, 65536, "mandatory", ALL_EFFORTS, True, True, (0.75, 3.75, 0.075)),
+    "openrouter.ai": (1000000, 64000, "optional", (), True, True, (3, 15, 0.3)),
+    "venice": (1000000, 65536, "optional", (), True, True, (0.625, 3.75, 0.0625)),
+}
+OTHER_FORMATS = {"anthropic", "api.anthropic.com", "gemini", "generativelanguage.googleapis.com", "ollama"}
+
+
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded set is not here")
-@pytest.mark.parametrize(
-    ("name", "context_length", "reasoning"),
-    [
-        ("groq", 131072, "optional"),
-        ("mistral", 262144, "optional"),
-        ("venice", 1000000, "optional"),
-        ("copilot", 264000, "optional"),
-        ("openrouter", 1048576, "mandatory"),
-        ("llamacpp", 4096, ""),
-        ("deepseek", 0, ""),
-        ("openai", 0, ""),
-        ("api.perplexity.ai", 0, ""),
-        ("api.cerebras.ai", 0, ""),
-    ],
-)
-def test_recorded_listings(name: str, context_length: int, reasoning: str) -> None:
+def test_every_recorded_listing_is_in_the_table() -> None:
+    names = {path.name.removesuffix(".models.json") for path in RECORDED.glob("*.models.json")}
+    assert names == RECORDED_FACTS.keys() | OTHER_FORMATS
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded set is not here")
+@pytest.mark.parametrize(("name", "facts"), RECORDED_FACTS.items(), ids=RECORDED_FACTS)
+def test_recorded_listings(name: str, facts: Facts) -> None:
     item = json.loads((RECORDED / f"{name}.models.json").read_text())["longest_item"]
     (model,) = models({"data": [item]})
-    assert (model.context_length, model.reasoning) == (context_length, reasoning)
+    found = (
+        *(model.context_length, model.max_output_tokens, model.reasoning),
+        *(model.efforts, model.vision, model.tools),
+    )
+    assert (model.name, found) == (item["id"], facts[:-1])
+    price = model.price
+    dollars = None if price is None else (price.input * 1e6, price.output * 1e6, (price.cached or 0) * 1e6)
+    assert dollars == (None if facts[-1] is None else pytest.approx(facts[-1]))
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded set is not here")
+def test_a_recorded_default_effort() -> None:
+    item = json.loads((RECORDED / "openrouter.models.json").read_text())["longest_item"]
+    assert models({"data": [item]})[0].default_effort == "medium"

@@ -50,7 +50,7 @@ def _cost(value: dict[str, Any]) -> float | None:
         upstream = amount(at(value, "cost_details.upstream_inference_cost")) or amount(value.get("market_cost"))
         cost += upstream or 0.0
     ticks = value.get("cost_in_usd_ticks")
-    if not cost and isinstance(ticks, int | float):
+    if not cost and isinstance(ticks, int | float) and not isinstance(ticks, bool):
         cost = amount(ticks / _TICKS_PER_USD) or 0.0
     return cost or None
 
