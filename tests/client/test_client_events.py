@@ -27,7 +27,7 @@ from thinkaloud import (
     Usage,
     Warning,
 )
-from thinkaloud.events import from_proto
+from thinkaloud.events import complete_from_proto, from_proto
 from thinkaloud.v1 import event_pb2, message_pb2
 
 DETAILS = struct_pb2.Struct()
@@ -107,7 +107,9 @@ EVENTS: dict[str, tuple[event_pb2.ChatEvent, Event]] = {
                 provider="p",
                 reasoning_used=True,
                 reasoning_only=True,
-                usage=message_pb2.Usage(input_tokens=1, output_tokens=2, reasoning_tokens=3, cached_tokens=4),
+                usage=message_pb2.Usage(
+                    input_tokens=1, output_tokens=2, reasoning_tokens=3, cached_tokens=4, cost_usd=0.5
+                ),
                 timing=event_pb2.Timing(queue_ms=1, connect_ms=2, first_byte_ms=3, first_token_ms=4, total_ms=5),
                 attempts=[
                     event_pb2.Attempt(
@@ -131,7 +133,7 @@ EVENTS: dict[str, tuple[event_pb2.ChatEvent, Event]] = {
             provider="p",
             reasoning_used=True,
             reasoning_only=True,
-            usage=Usage(1, 2, 3, 4),
+            usage=Usage(1, 2, 3, 4, 0.5),
             timing=Timing(1, 2, 3, 4, 5),
             attempts=(Attempt("p/m", "p", True, 200, "X", "y", 6),),
             conversation_id="c",
@@ -180,3 +182,9 @@ def test_an_event_of_a_newer_contract_is_none() -> None:
 def test_events_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Token("a").token = "b"  # type: ignore[misc]  # the very thing
+
+
+@pytest.mark.parametrize("cost", [None, 0.0])
+def test_a_cost_that_nobody_knows_is_none_and_not_zero(cost: float | None) -> None:
+    data = event_pb2.CompleteEvent(usage=message_pb2.Usage(input_tokens=1, cost_usd=cost))
+    assert complete_from_proto(data).usage.cost_usd == cost

@@ -53,7 +53,7 @@ def test_a_complete_event_is_the_result() -> None:
         finish_reason="stop",
         model="p/other",
         provider="p",
-        usage=Usage(1, 2, 3, 4),
+        usage=Usage(1, 2, 3, 4, 0.5),
         reasoning_used=True,
         iterations=2,
         max_iterations=5,
@@ -65,7 +65,7 @@ def test_a_complete_event_is_the_result() -> None:
         "It is 391.",
         "hm",
         "p/other",
-        Usage(1, 2, 3, 4),
+        Usage(1, 2, 3, 4, 0.5),
     )
     assert (result.finish_reason, result.iterations, result.run_id) == ("stop", 2, "run_1")
     assert result.warnings == (Warning("FELL_BACK"),)

@@ -25,7 +25,7 @@ from fakes.stored import (
     end,
 )
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.core.event import Token
+from thinkaloud_server.core.event import Complete, Token
 from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
 from thinkaloud_server.core.run import Created, Existing, NewRun, Run, TokenTotals
 from thinkaloud_server.core.usage import Usage
@@ -308,6 +308,39 @@ async def test_token_totals_add_up_per_model(store: Store) -> None:
         "a/x": TokenTotals(2, Usage(2, 4, 6, 8)),
         "b/y": TokenTotals(1, Usage(1, 2, 3, 4)),
     }
+
+
+async def test_known_costs_add_up_and_unknown_ones_take_nothing_away(store: Store) -> None:
+    costs = {"a/x": (None, 0.25, None, 0.5), "b/y": (None, None), "c/z": (0.0,)}
+    number = 0
+    for model, each in costs.items():
+        for cost in each:
+            run = await begin(store, a_run(number := number + 1))
+            await store.append([a_closing(run, model=model, usage=Usage(1, 2, cost_usd=cost))])
+    found = await store.token_totals(TENANT)
+    assert {model: (totals.runs, totals.usage.cost_usd) for model, totals in found.items()} == {
+        "a/x": (4, 0.75),
+        "b/y": (2, None),
+        "c/z": (1, 0.0),
+    }
+
+
+@pytest.mark.parametrize("cost", [None, 0.25])
+async def test_a_cost_is_kept_with_the_message_the_result_and_as_the_last(store: Store, cost: float | None) -> None:
+    run = await begin_conversation(store)
+    usage = replace(USAGE, cost_usd=cost)
+    closing = a_closing(run, usage=usage)
+    assert closing.closing is not None
+    assert closing.closing.message is not None
+    assert isinstance(closing.closing.terminal, Complete)
+    terminal = replace(closing.closing.terminal, usage=usage)
+    message = replace(closing.closing.message, usage=usage)
+    whole = replace(closing.closing, terminal=terminal, message=message)
+    await store.append([replace(closing, events=(*closing.events[:-1], terminal), closing=whole)])
+    assert await store.last_usage(TENANT) == usage
+    assert await store.get_result(TENANT, run.run_id) == terminal
+    page = await store.history(TENANT, run.conversation_id, page_size=10, page_token="")
+    assert page.items[-1].usage == usage
 
 
 async def test_the_last_usage_is_of_the_run_that_ended_last(store: Store) -> None:

@@ -18,6 +18,7 @@ from fakes.provider import (
     FakeProvider,
     Gate,
     Reply,
+    Request,
     byte_by_byte,
     cut,
     json_reply,
@@ -31,7 +32,7 @@ from thinkaloud_server.engine import http_provider
 from thinkaloud_server.engine.http_provider import HttpProvider
 from thinkaloud_server.engine.ports import AttemptTrace, Provider
 from thinkaloud_server.engine.upstream import Timeouts, Upstream
-from thinkaloud_server.providers.dialect import Endpoint
+from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.vendors import Vendor
 
 AT_ONCE_S = 0.05
@@ -336,8 +337,49 @@ class TestModels:
                 await provider_at(fake.base_url, upstream).models()
         assert caught.value.reason == reason
 
+    async def test_get_their_details_and_what_is_known_of_them(self, upstream: Upstream) -> None:
+        def answer(request: Request) -> Reply:
+            if request.path == "/v1/models":
+                return json_reply({"data": [{"id": "gpt-5"}, {"id": "gpt-5-nano"}, {"id": "broken"}]})
+            return json_reply({}, status=500) if request.json["model"] == "broken" else json_reply({"context": 77})
+
+        async with FakeProvider(script=answer) as fake:
+            endpoint = Endpoint("local", fake.base_url, Vendor(name="openai"))
+            provider = HttpProvider(endpoint=endpoint, dialect=Detailing(), upstream=upstream)
+            models = await provider.models()
+        assert [(model.name, model.context_length, model.max_output_tokens) for model in models] == [
+            ("gpt-5", 77, 128_000),
+            ("gpt-5-nano", 77, 128_000),
+            ("broken", 0, 0),
+        ]
+        assert [request.method for request in fake.requests] == ["GET", "POST", "POST", "POST"]
+
+
+class Detailing(LineDialect):
+    """Asks for each model's context by itself, as Ollama's own listing needs it."""
+
+    def detail(self, endpoint: Endpoint, model: ModelInfo) -> HttpRequest | None:
+        return HttpRequest("POST", f"{endpoint.base_url}/show", (), json.dumps({"model": model.name}).encode())
+
+    def detailed(self, endpoint: Endpoint, model: ModelInfo, body: bytes) -> ModelInfo:
+        return replace(model, context_length=json.loads(body)["context"])
+
 
 class TestDescription:
+    async def test_says_whether_its_listing_tells_how_models_are_told_to_think(self, upstream: Upstream) -> None:
+        def provider(vendor: Vendor) -> HttpProvider:
+            return HttpProvider(endpoint=Endpoint("p", "http://h", vendor), dialect=LineDialect(), upstream=upstream)
+
+        assert provider(Vendor("any", lists_reasoning=True)).tells_reasoning
+        assert not provider(Vendor("any")).tells_reasoning
+
+    async def test_knows_of_models_without_asking(self, upstream: Upstream) -> None:
+        provider = HttpProvider(
+            endpoint=Endpoint("p", "http://h", Vendor("openai")), dialect=LineDialect(), upstream=upstream
+        )
+        assert (provider.known("o3").id, provider.known("o3").context_length) == ("p/o3", 200_000)
+        assert provider.known("x") == ModelInfo("x", "p")
+
     async def test_names_the_provider_its_dialect_and_its_place_without_credentials(self, upstream: Upstream) -> None:
         provider = provider_at(f"https://user:{SECRET}@api.example:8443/v1?key={SECRET}", upstream)
         assert (provider.name, provider.dialect, provider.lists_all) == ("local", "lines", False)

@@ -232,6 +232,8 @@ async def test_models_are_listed_with_the_current_one_marked_and_notes() -> None
         found = await served.models.ListModels(model_pb.ListModelsRequest())
         assert [(each.id, each.current) for each in found.models] == [("fake/m", True), ("fake/n", False)]
         assert list(found.notes) == ["slow: no answer within 5 s"]
+        thinking = await served.models.ListModels(model_pb.ListModelsRequest(reasoning="optional"))
+        assert [each.id for each in thinking.models] == ["fake/m"]
         large = await served.models.ListModels(model_pb.ListModelsRequest(min_context=1000, provider="fake"))
         assert [each.id for each in large.models] == ["fake/m"]
 
@@ -251,6 +253,12 @@ async def test_a_current_model_that_is_not_listed_is_told_by_name() -> None:
         assert (current.id, current.provider, current.name) == ("other/x/y", "other", "x/y")
 
 
+async def test_a_filter_by_reasoning_names_its_words() -> None:
+    async with serving() as served:
+        found = await refusal(served.models.ListModels(model_pb.ListModelsRequest(reasoning="some")))
+        assert '"none", "optional", "mandatory", "any"' in found.fields["reasoning"]
+
+
 async def test_an_unknown_model_offers_near_names() -> None:
     async with serving() as served:
         found = await refusal(served.models.SwitchModel(model_pb.SwitchModelRequest(model_id="fake/mm")))
@@ -266,6 +274,8 @@ async def test_an_unknown_model_offers_near_names() -> None:
         ("ListModels", {"search": "x" * 257}, "search"),
         ("ListModels", {"provider": "x" * 257}, "provider"),
         ("ListModels", {"min_context": -1}, "min_context"),
+        ("ListModels", {"reasoning": "some"}, "reasoning"),
+        ("ListModels", {"reasoning": "Any"}, "reasoning"),
     ],
 )
 async def test_a_field_about_models_is_judged(method: str, fields: dict[str, Any], field: str) -> None:
@@ -352,17 +362,19 @@ async def test_token_usage_is_summed_over_models() -> None:
     engine = FakeEngine()
 
     async def totals(tenant: str) -> dict[str, TokenTotals]:
-        return {"p/a": TokenTotals(2, Usage(10, 20, 5, 1)), "p/b": TokenTotals(1, Usage(1, 2, 0, 0))}
+        return {"p/a": TokenTotals(2, Usage(10, 20, 5, 1, 0.25)), "p/b": TokenTotals(1, Usage(1, 2, 0, 0))}
 
     async def last(tenant: str) -> Usage:
-        return Usage(1, 2, 0, 0)
+        return Usage(1, 2, 0, 0, 0.5)
 
     async with serving(engine) as served:
         empty = await served.system.GetTokenUsage(system_pb.GetTokenUsageRequest())
-        assert (empty.total.runs, empty.HasField("last")) == (0, False)
+        assert (empty.total.runs, empty.HasField("last"), empty.total.HasField("cost_usd")) == (0, False, False)
         engine.store.token_totals = totals  # type: ignore[method-assign]
         engine.store.last_usage = last  # type: ignore[method-assign]
         found = await served.system.GetTokenUsage(system_pb.GetTokenUsageRequest())
         assert (found.total.runs, found.total.input, found.total.output, found.total.reasoning) == (3, 11, 22, 5)
         assert found.models["p/a"].cached == 1
         assert found.last.output_tokens == 2
+        assert (found.total.cost_usd, found.models["p/a"].cost_usd, found.last.cost_usd) == (0.25, 0.25, 0.5)
+        assert not found.models["p/b"].HasField("cost_usd")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fakes.clock import FakeClock
 from fakes.scripted import ScriptedProvider, SilentListing, say
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.core.request import ModelRequest
+from thinkaloud_server.core.request import ModelInfo, ModelRequest, Price, ReasoningControl
+from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.engine import models as models_module
 from thinkaloud_server.engine.listings import FAILED_FRESH_S, FRESH_S
 from thinkaloud_server.engine.models import CHOSEN_FRESH_S, Models
 from thinkaloud_server.engine.ports import Provider
@@ -112,6 +116,118 @@ async def test_a_listing_is_kept_for_a_while_and_a_failed_one_for_less() -> None
     clock.advance(FRESH_S + 1)
     assert [model.name for model in (await models.list("t"))[0]] == ["two"]
     assert FAILED_FRESH_S < FRESH_S
+
+
+async def test_the_default_model_is_listed_by_a_provider_that_lists_nothing() -> None:
+    silent = SilentListing(script, name="silent")
+    models = Models(
+        providers={"silent": silent}, configured={}, default_model="silent/m", store=MemoryStore(), clock=FakeClock()
+    )
+    found, notes = await models.list("t")
+    assert ([model.id for model in found], notes) == (["silent/m"], ["silent: no listing here"])
+
+
+async def test_a_configured_name_is_listed_with_what_is_known_of_it() -> None:
+    provider = vendor("listed")
+    provider.table["named"] = ModelInfo("named", "vendor", 1000, reasoning="optional")
+    found, _ = await models_of(provider, vendor=("named", "listed", "strange")).list("t")
+    assert [(model.name, model.context_length) for model in found] == [("listed", 0), ("named", 1000), ("strange", 0)]
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "names"),
+    [
+        ("", ["always", "maybe", "never", "unknown"]),
+        ("any", ["always", "maybe"]),
+        ("mandatory", ["always"]),
+        ("optional", ["maybe"]),
+        ("none", ["never"]),
+    ],
+)
+async def test_models_are_chosen_by_how_they_reason(reasoning: str, names: list[str]) -> None:
+    provider = vendor("never", "unknown", "always", "maybe")
+    provider.table = {
+        "always": ModelInfo("always", "vendor", reasoning="mandatory"),
+        "maybe": ModelInfo("maybe", "vendor", reasoning="optional"),
+        "never": ModelInfo("never", "vendor", reasoning="none"),
+    }
+    found, _ = await models_of(demo(), provider).list("t", provider="vendor", reasoning=reasoning)
+    assert [model.name for model in found] == names
+
+
+HARD = ReasoningControl(effort="high")
+
+
+class TestKnown:
+    def provider(self, *, tells: bool) -> ScriptedProvider:
+        provider = vendor("m")
+        provider.tells_reasoning = tells
+        provider.table["m"] = ModelInfo("m", "vendor", forms=("adaptive",))
+        return provider
+
+    async def test_a_first_request_waits_for_a_listing_that_tells_how_to_ask(self) -> None:
+        models = models_of(self.provider(tells=True))
+        models.providers["vendor"].table.clear()  # type: ignore[attr-defined]  # what the table knows, not the listing
+        candidate = models.resolve("vendor/m")
+        assert (await models.known(candidate, HARD)).forms == ()
+        assert models._listings.tried("vendor")
+
+    @pytest.mark.parametrize(("tells", "control"), [(False, HARD), (True, None)])
+    async def test_other_requests_take_what_is_there(self, tells: bool, control: ReasoningControl | None) -> None:
+        models = models_of(self.provider(tells=tells))
+        assert (await models.known(models.resolve("vendor/m"), control)).forms == ("adaptive",)
+        assert not models._listings.tried("vendor")
+
+    async def test_a_listing_is_taken_however_old_it_is(self) -> None:
+        clock = FakeClock()
+        provider = self.provider(tells=True)
+        models = models_of(provider, clock=clock)
+        await models.list("t")
+        provider.table.clear()
+        clock.advance(100 * FRESH_S)
+        assert (await models.known(models.resolve("vendor/m"), HARD)).forms == ("adaptive",)
+
+    async def test_a_listing_that_does_not_come_is_waited_for_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(models_module, "KNOWN_WITHIN_S", 0.05)
+        provider = self.provider(tells=True)
+        asked = 0
+
+        async def never() -> list[ModelInfo]:
+            nonlocal asked
+            asked += 1
+            await asyncio.Event().wait()
+            return []
+
+        provider.models = never  # type: ignore[method-assign]  # a listing that stalls
+        models = models_of(provider)
+        async with asyncio.timeout(5.0):
+            for _ in range(3):
+                assert (await models.known(models.resolve("vendor/m"), HARD)).forms == ("adaptive",)
+        assert asked == 1
+        await models.close()
+
+
+PRICE = Price(1e-6, 2e-6)
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "cost"),
+    [
+        (PRICE, Usage(1000, 100), 0.0012),
+        (PRICE, Usage(1000, 100, cost_usd=7.0), 7.0),
+        (PRICE, Usage(), None),
+        (None, Usage(1000, 100), None),
+        (Price(0, 0), Usage(1000, 100), 0.0),
+    ],
+)
+async def test_a_cost_is_the_providers_word_or_by_known_prices(
+    price: Price | None, usage: Usage, cost: float | None
+) -> None:
+    provider = vendor("m")
+    provider.table["m"] = ModelInfo("m", "vendor", price=price)
+    models = models_of(provider)
+    found = models.costed(models.resolve("vendor/m"), usage).cost_usd
+    assert found == (None if cost is None else pytest.approx(cost))
 
 
 async def test_a_tenant_switches_its_own_model_only() -> None:

@@ -13,7 +13,7 @@ from thinkaloud.v1 import event_pb2
 from thinkaloud_server.core import event as ev
 from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
-from thinkaloud_server.core.request import ModelInfo
+from thinkaloud_server.core.request import ModelInfo, Price
 from thinkaloud_server.core.run import Conversation, Run, StoredMessage
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.rpc import wire
@@ -347,6 +347,37 @@ def test_a_model_is_current_when_its_id_is() -> None:
     assert wire.model_to_proto(model, "p/m").current
     assert not wire.model_to_proto(model, "p/n").current
     assert wire.model_to_proto(model, "").id == "p/m"
+
+
+def test_what_is_not_known_of_a_model_is_absent_and_not_zero() -> None:
+    bare = wire.model_to_proto(ModelInfo("m", "p"), "")
+    assert (bare.HasField("price"), list(bare.efforts), bare.default_effort) == (False, [], "")
+    free = wire.model_to_proto(ModelInfo("m", "p", price=Price(0.0, 0.0)), "")
+    assert (free.HasField("price"), free.price.HasField("cached"), free.price.HasField("reasoning")) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_efforts_and_prices_of_a_model_go_out_as_they_are() -> None:
+    price = Price(1e-6, 2e-6, 1e-7, 4e-6, 200_000)
+    message = wire.model_to_proto(ModelInfo("m", "p", efforts=("low", "xhigh"), default_effort="low", price=price), "")
+    assert (list(message.efforts), message.default_effort) == (["low", "xhigh"], "low")
+    sent = message.price
+    assert (sent.input, sent.output, sent.cached, sent.reasoning, sent.prompt_tokens_max) == (
+        1e-6,
+        2e-6,
+        1e-7,
+        4e-6,
+        200_000,
+    )
+
+
+@pytest.mark.parametrize("cost", [None, 0.0, 0.0042])
+def test_a_cost_is_absent_only_when_nobody_knows_it(cost: float | None) -> None:
+    usage = wire.usage_to_proto(Usage(1, 2, cost_usd=cost))
+    assert (usage.cost_usd if usage.HasField("cost_usd") else None) == cost
 
 
 @pytest.mark.parametrize("count", [2**31, 2**40, -1], ids=["over", "far-over", "negative"])
