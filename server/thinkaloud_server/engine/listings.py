@@ -33,7 +33,7 @@ AGAIN_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    models: tuple[ModelInfo, ...]
+    models: Mapping[str, ModelInfo]
     note: str
     # When these models were listed (a failure keeps the ones before it), and when it was last tried.
     listed_at: float | None
@@ -59,7 +59,12 @@ class Listings:
     def models(self, provider: str) -> Sequence[ModelInfo]:
         """As last listed; () when it never was."""
         kept = self._kept.get(provider)
-        return kept.models if kept else ()
+        return tuple(kept.models.values()) if kept else ()
+
+    def model(self, provider: str, name: str) -> ModelInfo | None:
+        """This one of them."""
+        kept = self._kept.get(provider)
+        return kept.models.get(name) if kept else None
 
     def note(self, provider: str) -> str:
         """Why there is nothing, or nothing new; "" where all is well."""
@@ -95,7 +100,7 @@ class Listings:
         for name, task in tasks.items():
             if task in waits and not task.done() and not self.tried(name):
                 note = f"{name}: no answer within {waits[task]:g} s"
-                self._kept[name] = _Listing((), note, None, self._clock.monotonic())
+                self._kept[name] = _Listing({}, note, None, self._clock.monotonic())
 
     async def close(self) -> None:
         """Stop asking."""
@@ -114,10 +119,10 @@ class Listings:
 
     async def _fetch(self, name: str) -> None:
         before = self._kept.get(name)
-        kept, listed_at = (before.models, before.listed_at) if before else ((), None)
+        kept, listed_at = (before.models, before.listed_at) if before else ({}, None)
         note = ""
         try:
-            kept = tuple(await self._providers[name].models())
+            kept = {model.name: model for model in await self._providers[name].models()}
         except ChatError as error:
             note = f"{name}: {error.message}"
         except Exception:  # a bug of ours in one provider's listing: the others' are none the worse

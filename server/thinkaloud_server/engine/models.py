@@ -170,8 +170,8 @@ class Models:
         return sorted(infos.values(), key=lambda model: model.name)
 
     def _info(self, candidate: Candidate) -> ModelInfo:
-        listed = (model for model in self._listings.models(candidate.provider.name) if model.name == candidate.name)
-        return next(listed, None) or candidate.provider.known(candidate.name)
+        listed = self._listings.model(candidate.provider.name, candidate.name)
+        return listed or candidate.provider.known(candidate.name)
 
 
 def _near(model_id: str, known: Sequence[str]) -> list[str]:
