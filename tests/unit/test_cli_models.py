@@ -72,9 +72,9 @@ async def shown(monkeypatch: pytest.MonkeyPatch, width: int, *models: Model, col
 async def test_on_a_terminal_everything_stands_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli_models, "console", plain_console)
     head, thinker, plain, unknown = await shown(monkeypatch, 140, THINKER, PLAIN, UNKNOWN)
-    assert head.split() == ["model", "context", "output", "reasoning", "takes", "in", "$/1M", "out", "$/1M"]
+    assert head.split() == ["model", "context", "output", "reasoning", "efforts", "takes", "in", "$/1M", "out", "$/1M"]
     assert thinker.split() == [
-        *("*", "local/thinker-with-a-long-name", "1.05M", "65.5K", "mandatory", "low|medium*|high"),
+        *("*", "local/thinker-with-a-long-name", "1.05M", "65.5K", "mandatory", "low", "medium*", "high"),
         *("vision", "tools", "$0.75", "$3.75"),
     ]
     assert plain.split() == ["local/plain", "none", "free", "free"]
@@ -103,7 +103,7 @@ async def test_a_narrow_terminal_says_what_it_leaves_out(
 ) -> None:
     monkeypatch.setattr(cli_models, "console", plain_console)
     await shown(monkeypatch, 80, THINKER)
-    assert capsys.readouterr().err == "note: too narrow for: output, takes, in $/1M; --json has everything\n"
+    assert capsys.readouterr().err == "note: too narrow for: output, efforts, takes; --json has everything\n"
 
 
 async def test_the_current_model_and_its_reasoning_have_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +128,9 @@ async def test_in_a_pipe_a_model_is_one_row_of_tabs_with_whole_numbers(capsys: p
     assert await run(Answering(THINKER, PLAIN, UNKNOWN, notes=("slow: no\nanswer \x1b[2J",))) == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
-        "*\tlocal/thinker-with-a-long-name\t1048576\t65536\tmandatory low|medium*|high\tvision tools\t0.75\t3.75",
-        "\tlocal/plain\t\t\tnone\t\t0\t0",
-        "\tother/x\t\t\t\t\t\t",
+        "*\tlocal/thinker-with-a-long-name\t1048576\t65536\tmandatory\tlow medium* high\tvision tools\t0.75\t3.75",
+        "\tlocal/plain\t\t\tnone\t\t\t0\t0",
+        "\tother/x\t\t\t\t\t\t\t",
     ]
     assert captured.err == "note: slow: no answer [2J\n"
 

@@ -103,12 +103,10 @@ def _show(models: Sequence[Model], width: int) -> None:
         say(f"note: too narrow for: {', '.join(absent)}; --json has everything", style="dim")
 
 
-def _reasoning(model: Model) -> str:
-    efforts = "|".join(
-        f"{effort}*" if effort == model.default_effort and len(model.efforts) > 1 else effort
-        for effort in model.efforts
-    )
-    return f"{model.reasoning} {efforts}".strip()
+def _efforts(model: Model) -> str:
+    """All of them, the one that a request without a control gets with a star."""
+    starred = model.default_effort if len(model.efforts) > 1 else ""
+    return " ".join(f"{effort}*" if effort == starred else effort for effort in model.efforts)
 
 
 def _takes(model: Model) -> str:
@@ -163,11 +161,18 @@ COLUMNS: tuple[Column, ...] = (
         "output",
         lambda model: tokens(model.max_output_tokens),
         lambda model: _number(model.max_output_tokens),
-        spare=6,
+        spare=7,
         right=True,
     ),
-    Column("reasoning", _reasoning, _reasoning, spare=1, style=_reasoning_style),
-    Column("takes", _takes, _takes, spare=5, style=_dim),
+    Column(
+        "reasoning",
+        lambda model: model.reasoning,
+        lambda model: model.reasoning,
+        spare=1,
+        style=_reasoning_style,
+    ),
+    Column("efforts", _efforts, _efforts, spare=5),
+    Column("takes", _takes, _takes, spare=6, style=_dim),
     Column(
         *("in $/1M", lambda model: _shown_price(model, "input"), lambda model: _plain_price(model, "input")),
         spare=4,
