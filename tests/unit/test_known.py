@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from thinkaloud_server.core.request import ModelInfo, Price
+from thinkaloud_server.core.request import Effort, ModelInfo, ModelRequest, Price, ReasoningControl
 from thinkaloud_server.providers.known import KNOWN, with_known
-from thinkaloud_server.providers.reasoning import weakest_first
+from thinkaloud_server.providers.reasoning import reasoning_fields, weakest_first
+from thinkaloud_server.providers.table import vendor_named
 
 EVERY = [(vendor, row) for vendor, rows in KNOWN.items() for row in rows]
 
@@ -88,3 +89,31 @@ def test_a_row_makes_sense(vendor: str, row: ModelInfo) -> None:
         # Dollars a token: a slip of the unit is a factor of a million.
         assert 1e-9 < row.price.input <= row.price.output < 1e-3
         assert row.price.cached is None or row.price.cached < row.price.input
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "effort", "fields", "noted"),
+    [
+        ("openai", "gpt-5", "none", {"reasoning_effort": "minimal"}, True),
+        ("openai", "gpt-5", "max", {"reasoning_effort": "high"}, False),
+        ("openai", "gpt-5.1", "none", {"reasoning_effort": "none"}, False),
+        ("openai", "gpt-5.1", "max", {"reasoning_effort": "high"}, False),
+        ("openai", "gpt-5.2", "max", {"reasoning_effort": "xhigh"}, False),
+        ("openai", "gpt-5-pro", "low", {"reasoning_effort": "high"}, True),
+        ("openai", "o4-mini", "none", {"reasoning_effort": "low"}, True),
+        ("openai", "gpt-4.1", "high", {}, True),
+        ("openai", "gpt-4.1", "none", {}, False),
+        ("xai", "grok-4.5", "none", {"reasoning_effort": "low"}, True),
+        ("deepseek", "deepseek-v4-pro", "low", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}, True),
+        ("deepseek", "deepseek-v4-pro", "none", {"thinking": {"type": "disabled"}}, False),
+        ("cerebras", "gpt-oss-120b", "none", {"reasoning_effort": "low"}, True),
+        ("openai", "gpt-99", "high", {"reasoning_effort": "high"}, False),
+    ],
+)
+def test_what_is_known_clamps_the_reasoning_control(
+    vendor: str, model: str, effort: Effort, fields: dict[str, object], noted: bool
+) -> None:
+    info = with_known(vendor, named(model))
+    request = ModelRequest(model, (), reasoning=ReasoningControl(effort=effort), info=info)
+    told = reasoning_fields(vendor_named(vendor, "openai-chat"), request)
+    assert (told.fields, bool(told.notes)) == (fields, noted)
