@@ -41,14 +41,16 @@ def count(value: object, *names: str) -> int:
     """The first of these counters that is above 0; 0 for what is no object, no number, or too large for an int32."""
     if not isinstance(value, dict):
         return 0
-    return next((found for name in names if (found := _counted(value.get(name)))), 0)
+    # A loop without calls: some vendors count in every chunk.
+    for name in names:
+        found = value.get(name)
+        # Counters are int32 on every face; NaN fails both comparisons.
+        if (type(found) is int or type(found) is float) and 0 < found < _INT32_END:
+            return int(found)
+    return 0
 
 
-def _counted(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0
-    # Counters are int32 on every face; NaN fails both comparisons.
-    return int(value) if 0 < value < 2**31 else 0
+_INT32_END = 2**31
 
 
 def amount(value: object) -> float | None:

@@ -43,14 +43,14 @@ def _cost(value: dict[str, Any]) -> float | None:
     said = value.get("cost")
     if isinstance(said, dict):
         said = said.get("total_cost")  # Perplexity
-    cost = amount(said) or 0.0
+    cost = (amount(said) or 0.0) if said else 0.0
     if value.get("is_byok") is True:
         # With the caller's own key a gateway charges its fee alone; what the provider charges stands beside it
         # (OpenRouter; Vercel gives the market's price).
         upstream = amount(at(value, "cost_details.upstream_inference_cost")) or amount(value.get("market_cost"))
         cost += upstream or 0.0
     ticks = value.get("cost_in_usd_ticks")
-    if not cost and isinstance(ticks, int | float) and not isinstance(ticks, bool):
+    if ticks and not cost and isinstance(ticks, int | float) and not isinstance(ticks, bool):
         cost = amount(ticks / _TICKS_PER_USD) or 0.0
     return cost or None
 
