@@ -75,6 +75,11 @@ URLS = [
 REPLAYED = {
     "openai-chat": {"reasoning_details", "reasoning_content"},
     "openai-responses": {"reasoning"},
+    "anthropic-messages": {"signature", "thinking"},
+    "gemini": set(),
+    "ollama": set(),
+    "cohere-v2": set(),
+    "bedrock-converse": set(),
 }
 
 
@@ -152,6 +157,13 @@ def test_these_speak_both_formats_of_openai(base_url: str, name: str) -> None:
         assert (row.name, row.dialect) == (name, dialect)
 
 
+@pytest.mark.parametrize("name", ["openai", "xai"])
+def test_somebody_elses_server_under_such_a_name_speaks_what_most_servers_speak(name: str) -> None:
+    row = vendor_for("https://proxy.example/v1", name)
+    assert (row.name, row.dialect) == (name, "openai-chat")
+    assert vendor_for("https://proxy.example/v1", name, "openai-responses").dialect == "openai-responses"
+
+
 def test_a_host_says_more_than_a_name_and_a_name_more_than_a_port() -> None:
     assert vendor_for("https://api.groq.com/openai/v1", "deepseek").name == "groq"
     assert vendor_for("https://proxy.example/v1", "deepseek").name == "deepseek"
@@ -169,7 +181,6 @@ def test_a_row_is_sound(row: Vendor) -> None:
     for reasoning in (row.reasoning, *(model for _, model in (*row.by_form, *row.by_model))):
         assert set(reasoning.words) <= set(EFFORTS)
         assert bool(reasoning.words) == bool(reasoning.effort)
-    assert set(row.replay) <= {"reasoning_details", "reasoning_content", "signature", "thinking"}
     assert set(row.replay) <= REPLAYED[row.dialect]
 
 

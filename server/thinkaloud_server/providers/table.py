@@ -52,8 +52,7 @@ def vendor_for(base_url: str, name: str = "", dialect: str = "", rows: tuple[Ven
         rows = tuple(replace(row, paths=()) if row.base_url and row.paths else row for row in rows)
     found = next((row for row in rows if _at_host(row, url)), None)
     if found is None:
-        named = [row for row in rows if row.name == name]
-        found = next((row for row in named if _at_path(row, url)), named[-1] if named else None)
+        found = _named(name, url, rows, dialect)
     if found is None and dialect:
         # Asked for by name, a dialect is found at its vendor's host whatever the path.
         found = next((row for row in rows if _is_host(row, url)), None)
@@ -80,6 +79,16 @@ def local(rows: tuple[Vendor, ...] = VENDORS) -> tuple[Vendor, ...]:
     there = [row for row in rows if row.base_url and row.ports and not row.alternate]
     # Where one server speaks two formats, the first row is the one that it is asked in.
     return tuple({row.ports: row for row in reversed(there)}.values())[::-1]
+
+
+def _named(name: str, url: SplitResult, rows: tuple[Vendor, ...], dialect: str) -> Vendor | None:
+    """The row of this name, for a URL that is not the vendor's own: proxies and stand-ins speak what most speak."""
+    named = [row for row in rows if row.name == name]
+    found = next((row for row in named if _at_path(row, url)), named[-1] if named else None)
+    if found is None or dialect:
+        return found
+    compatible = (row for row in VENDORS if row.name == name and row.alternate and row.dialect == GENERIC.dialect)
+    return next(compatible, found)
 
 
 def _at_host(row: Vendor, url: SplitResult) -> bool:
