@@ -1,12 +1,11 @@
 """The recorded set: real streams of every dialect, the second opinion beside each, and why we differ where we do.
 
 The set is not part of this repository: TRANSCRIPTS_DIR, or ../shared/transcripts. Without it `streams_of` is empty,
-and `needs_recorded` skips. STREAMS and the tables are those of `openai-chat`.
+and `needs_recorded` skips. STREAMS are those of `openai-chat`; ALL_STREAMS those of every dialect that we speak.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from observed import digest as digest
+from observed import usage_of
 from thinkaloud_server.core.delta import StreamDecoder
 from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.request import ModelRequest
@@ -63,9 +64,9 @@ INLINE_TAGS = {
 # One stream contradicts itself: it calls a tool with "tool_calls", then sends "\n" with "stop".
 FINISH_CONTRADICTS = {"openrouter/gemini-2-5-flash-lite-reasoning-tool-call-openai": ("tool_calls", "stop")}
 
-# xAI leaves the reasoning out of `completion_tokens` (and into `total_tokens`); our output includes it, as the contract
-# says (message.proto, Usage).
-USAGE_WITHOUT_REASONING = ("xai/",)
+# Where a stream of another dialect is not what was observed, before tags are split: which of reasoning, text, tool
+# calls, finish, usage and end; and why.
+DIFFERS: dict[str, tuple[frozenset[str], str]] = {}
 
 
 @dataclass(frozen=True)
@@ -93,20 +94,7 @@ class Recorded:
     @property
     def usage(self) -> tuple[int, int] | None:
         """Input and output tokens as the contract counts them; None where the vendor tells none."""
-        observed = self.observed["usage"]
-        if observed is None:
-            return None
-        counted = (observed["prompt_tokens"], observed["completion_tokens"])
-        details = observed.get("completion_tokens_details") or {}
-        if (details.get("reasoning_tokens") or 0) > counted[1]:
-            # Two counts disagree; reasoning is part of the output, so there was at least as much of that.
-            counted = (counted[0], details["reasoning_tokens"])
-        if not self.name.startswith(USAGE_WITHOUT_REASONING):
-            return counted
-        reasoning = details["reasoning_tokens"]
-        written = observed["completion_tokens"]
-        assert observed["total_tokens"] == counted[0] + written + reasoning
-        return counted[0], written + reasoning
+        return usage_of(self.dialect, self.observed["usage"])
 
     def decoder(self, vendor: Vendor) -> StreamDecoder:
         endpoint = Endpoint("it", "http://provider.example/v1", vendor)
@@ -131,10 +119,7 @@ def streams_of(dialect: str) -> list[Recorded]:
 
 
 STREAMS = streams_of("openai-chat")
+ALL_STREAMS = [stream for stream in _recorded() if stream.dialect in DIALECTS]
 needs_recorded = pytest.mark.skipif(not STREAMS, reason=f"the recorded set is not at {RECORDED}")
+each_of_all = pytest.mark.parametrize("stream", ALL_STREAMS, ids=lambda stream: stream.name)
 each_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-
-
-def digest(text: str) -> str:
-    """As `observed` has it."""
-    return hashlib.sha256(text.encode()).hexdigest()
