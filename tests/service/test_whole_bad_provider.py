@@ -10,28 +10,24 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
 from fakes.chat_wire import chat_frames, chat_reply, error_reply
-from fakes.failing import Failed, failed_chat, failed_message
-from fakes.grammar import check_log
+from fakes.failing import failed_chat, failed_message
+from fakes.formats import TEXT
 from fakes.provider import FakeProvider, Reply, json_reply, unused_port
 from fakes.rpc import Refused, collect
-from fakes.stubs import Stubs, stubs
-from fakes.whole import Whole, whole_server
+from fakes.secretive import HEADER, KEY, House, chat, check_logs, check_no_secret, housed
+from fakes.stubs import stubs
+from fakes.whole import whole_server
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import conversation_service_pb2 as conversation_pb
 from thinkaloud.v1 import run_service_pb2 as run_pb
 
-TEXT = "it is 391"
-KEY = "canary-key-4f1d9a7c"
-HEADER = "canary-header-77aa01"
 CODES = grpc.StatusCode
 ABORTED = CODES.ABORTED
 NOT_JSON = b"data: {this is not JSON}\n\n"
@@ -130,56 +126,10 @@ MISDEEDS = {
 }
 
 
-@dataclass(frozen=True)
-class House:
-    """The server with one provider, and a caller."""
-
-    server: Whole
-    provider: FakeProvider
-    caller: Stubs
-
-    async def check(self, failed: Failed) -> None:
-        """What holds after every failure, of what it told and of what it left behind."""
-        run_id = failed.events[0].start.run_id
-        check_log(await self.server.engine.store.read_events("default", run_id, 0, 64 * 1024 * 1024))
-        run = (await self.caller.runs.GetRun(run_pb.GetRunRequest(run_id=run_id))).run
-        assert (run.state, run.error) == ("failed", failed.error)
-        check_no_secret(f"{failed.text} {run}", self.provider)
-        await self.provider.wait_for(lambda each: not each.busy_connections)
-        self.provider.answer(chat_reply(TEXT))
-        answer = await self.caller.chat.SendMessage(pb.SendMessageRequest(request=chat()))
-        assert answer.complete.response == TEXT, "the next good request works"
-
-
-def check_no_secret(text: str, provider: FakeProvider) -> None:
-    """No key, no configured header, and not where the provider is."""
-    for secret in (KEY, HEADER, "127.0.0.1", f":{provider.port}"):
-        assert secret not in text, secret
-
-
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with housed(tmp_path) as found:
+    async with housed(tmp_path, timeouts=TIMEOUTS) as found:
         yield found
-
-
-@asynccontextmanager
-async def housed(data_dir: Path, **more: Any) -> AsyncIterator[House]:
-    async with FakeProvider() as provider:
-        section = {
-            "base_url": provider.base_url,
-            "models": ["m"],
-            "api_key": KEY,
-            "headers": {"x-team": HEADER},
-            "timeouts": TIMEOUTS,
-        }
-        async with whole_server(data_dir, {"local": section}, **more) as server, stubs(server.address) as caller:
-            yield House(server, provider, caller)
-        await provider.wait_for(lambda each: not each.open_connections)
-
-
-def chat(**fields: Any) -> pb.ChatRequest:
-    return pb.ChatRequest(text="go", model="local/m", **fields)
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=MISDEEDS)
@@ -198,9 +148,7 @@ async def test_a_misdeed_of_the_provider_gets_its_code(
     check_alike(failed.status, status)
     assert len(house.provider.requests) == 2 * misdeed.asked
     await house.check(failed)
-    ours = [record for record in caplog.records if record.name.startswith("thinkaloud")]
-    assert ours
-    assert not [record for record in ours for secret in (KEY, HEADER) if secret in repr(vars(record))]
+    check_logs(caplog.records)
 
 
 def check_alike(one: Refused, other: Refused) -> None:
@@ -271,7 +219,7 @@ async def test_an_answer_without_end_is_ended_by_its_reader(house: House) -> Non
 
 
 async def test_a_run_that_takes_too_long_is_ended_whatever_its_provider_may_take(tmp_path: Path) -> None:
-    async with housed(tmp_path, runs={"run_s": 0.4}) as house:
+    async with housed(tmp_path, timeouts=TIMEOUTS, runs={"run_s": 0.4}) as house:
         house.provider.answer(Reply((*frames(), *([MORE] * 5000)), pace_s=0.002))
         failed = await failed_chat(house.caller, chat())
         assert (failed.error.code, failed.error.partial) == ("UPSTREAM_TIMEOUT", True)
