@@ -113,6 +113,11 @@ def _recorded() -> tuple[Recorded, ...]:
     return tuple(found)
 
 
+def all_streams() -> list[Recorded]:
+    """Every recorded stream, also of dialects that we do not speak."""
+    return list(_recorded())
+
+
 def streams_of(dialect: str) -> list[Recorded]:
     """The recorded streams of this dialect, by our name for it."""
     return [stream for stream in _recorded() if stream.dialect == dialect]
