@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from thinkaloud_server.core.delta import (
@@ -25,6 +26,8 @@ from thinkaloud_server.core.delta import (
 )
 
 Observed = Mapping[str, Any]
+
+_SERVER_TOOL = re.compile(rb'"type": ?"server_tool_use"[^{}]*"name": ?"([^"]+)"')
 
 _FILTERED = ("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY")
 
@@ -70,13 +73,13 @@ FAILING = frozenset({"response.failed", "ERROR", "error"})
 
 @dataclass(frozen=True)
 class Expected:
-    """`failed`: None where the stream's format leaves open whether it ended well. `finish`, `usage`: None, unknown."""
+    """What is None is unknown; `failed`, where the format leaves open whether the stream ended well."""
 
     reasoning: str
     text: str
     calls: list[list[str]]
     finish: str | None
-    usage: tuple[int, int] | None
+    usage: tuple[int | None, int | None] | None
     failed: bool | None
 
 
@@ -98,8 +101,11 @@ def expected(dialect: str, observed: Observed) -> Expected:
     )
 
 
-def usage_of(dialect: str, usage: Mapping[str, Any] | None) -> tuple[int, int] | None:
-    """Input and output tokens as the contract counts them: what was cached and what was thought included."""
+def usage_of(dialect: str, usage: Mapping[str, Any] | None) -> tuple[int | None, int | None] | None:
+    """Input and output tokens as the contract counts them: what was cached and what was thought included.
+
+    None is what was not observed: some second opinions hold the last report alone, and that may lack the input.
+    """
     return _USAGE[dialect](usage) if usage else None
 
 
@@ -112,16 +118,22 @@ def _chat(usage: Mapping[str, Any]) -> tuple[int, int]:
     return read, written
 
 
-def _counted(read: Sequence[str], written: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[int, int]]:
-    def of(usage: Mapping[str, Any]) -> tuple[int, int]:
-        return sum(usage.get(name) or 0 for name in read), sum(usage.get(name) or 0 for name in written)
+def _counted(
+    read: Sequence[str], written: Sequence[str]
+) -> Callable[[Mapping[str, Any]], tuple[int | None, int | None]]:
+    def total(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
+        there = [usage[name] or 0 for name in names if name in usage]
+        return sum(there) if there else None
+
+    def of(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return total(usage, read), total(usage, written)
 
     return of
 
 
 _tokens = _counted(("input_tokens",), ("output_tokens",))
 
-_USAGE: Mapping[str, Callable[[Mapping[str, Any]], tuple[int, int]]] = {
+_USAGE: Mapping[str, Callable[[Mapping[str, Any]], tuple[int | None, int | None]]] = {
     "openai-chat": _chat,
     "openai-responses": _tokens,
     "anthropic-messages": _counted(
@@ -140,10 +152,14 @@ def digest(text: str) -> str:
 
 
 def differences(
-    dialect: str, observed: Observed, deltas: Sequence[Delta], *, finish_optional: bool = False
+    dialect: str, observed: Observed, deltas: Sequence[Delta], *, body: bytes = b"", finish_optional: bool = False
 ) -> dict[str, str]:
-    """Where these deltas are not what was observed: what differs, and how."""
+    """Where these deltas, of this body, are not what was observed: what differs, and how."""
     wanted = expected(dialect, observed)
+    theirs = _SERVER_TOOL.findall(body) if dialect == "anthropic-messages" else []
+    if theirs:
+        # A tool that the provider calls and answers itself is no call of the caller's.
+        wanted = replace(wanted, calls=[call for call in wanted.calls if call[0].encode() not in theirs])
     found: dict[str, str] = {}
     reasoning = text_of(deltas, ReasoningDelta)
     if digest(reasoning) != wanted.reasoning:
@@ -161,7 +177,7 @@ def differences(
         found["finish"] = f"{finishes}, observed {wanted.finish}"
     usages = [delta.usage for delta in deltas if isinstance(delta, UsageReport)]
     usage = (usages[-1].input_tokens, usages[-1].output_tokens) if usages else None
-    if wanted.usage is not None and usage != wanted.usage:
+    if wanted.usage is not None and not _same_usage(usage, wanted.usage):
         found["usage"] = f"{usage}, observed {wanted.usage}"
     end = deltas[-1] if deltas else None
     well = isinstance(end, EndOfStream)
@@ -170,6 +186,26 @@ def differences(
     if (well and not may_be_well) or not (well or (isinstance(end, Failure) and wanted.failed is not False)):
         found["end"] = f"{end}, observed {observed['finish']}, errors {observed['errors']}"
     return found
+
+
+def _same_usage(ours: tuple[int, int] | None, theirs: tuple[int | None, int | None]) -> bool:
+    return ours is not None and all(other in (None, mine) for mine, other in zip(ours, theirs, strict=True))
+
+
+def one_after_another(answers: Sequence[Sequence[Delta]]) -> list[Delta]:
+    """Answers that were recorded as one stream: their calls stay apart, and the end is the last one's."""
+    out: list[Delta] = []
+    first = 0
+    for number, deltas in enumerate(answers):
+        used = first
+        for delta in deltas:
+            if isinstance(delta, ToolCallDelta):
+                used = max(used, first + delta.index + 1)
+                out.append(replace(delta, index=first + delta.index))
+            elif number == len(answers) - 1 or not isinstance(delta, Finish | EndOfStream):
+                out.append(delta)
+        first = used
+    return out
 
 
 def text_of(deltas: Sequence[Delta], *kinds: type[TextDelta | ReasoningDelta | RefusalDelta]) -> str:

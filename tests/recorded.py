@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,9 +93,18 @@ class Recorded:
         return vendor_for(url if url.startswith("https://") else "", self.meta["provider"], self.dialect)
 
     @property
-    def usage(self) -> tuple[int, int] | None:
+    def usage(self) -> tuple[int | None, int | None] | None:
         """Input and output tokens as the contract counts them; None where the vendor tells none."""
         return usage_of(self.dialect, self.observed["usage"])
+
+    def answers(self) -> list[Recorded]:
+        """Its answers: nearly always one, but some recorders put those of a whole tool loop into one file."""
+        begins = [found.start() for found in re.finditer(rb"^event: response\.created\n", self.body, re.MULTILINE)]
+        if self.dialect != "openai-responses" or len(begins) < 2:
+            return [self]
+        meta = {**self.meta, "chunk_sizes": None}
+        stops = [*begins[1:], len(self.body)]
+        return [Recorded(self.name, self.body[a:b], meta) for a, b in zip([0, *begins[1:]], stops, strict=True)]
 
     def decoder(self, vendor: Vendor) -> StreamDecoder:
         endpoint = Endpoint("it", "http://provider.example/v1", vendor)

@@ -16,7 +16,7 @@ from typing import Any
 
 from cuts import at_sizes, decode, joined, same_for_every_cut
 from fakes.replay import House, cuts_of, replaying, reply_of
-from observed import calls_of, differences, same_calls
+from observed import calls_of, differences, one_after_another, same_calls
 from recorded import DIFFERS, Recorded
 from thinkaloud_server.core.assembler import Answer, Assembler
 from thinkaloud_server.core.delta import Delta
@@ -55,17 +55,22 @@ async def judge(streams: Sequence[Recorded]) -> AsyncIterator[Judged]:
 
 async def _judge(stream: Recorded, house: House) -> Judged:
     vendor = stream.vendor()
-    new = partial(stream.decoder, vendor)
-    deltas = decode(new(), [stream.body])
-    wrong = []
-    if len(stream.body) <= BYTES_MAX:
-        expected = same_for_every_cut(new, stream.body, random_cuts=RANDOM_CUTS)
-        if joined(decode(new(), at_sizes(stream.body, stream.meta["chunk_sizes"] or []))) != expected:
-            wrong.append("cut as it was recorded, it says something else")
-    differs = differences(stream.dialect, stream.observed, deltas, finish_optional=vendor.finish_optional)
+    wrong: list[str] = []
+    answers = []
+    for each in stream.answers():
+        new = partial(each.decoder, vendor)
+        answers.append(decode(new(), [each.body]))
+        if len(each.body) <= BYTES_MAX:
+            expected = same_for_every_cut(new, each.body, random_cuts=RANDOM_CUTS)
+            if joined(decode(new(), at_sizes(each.body, each.meta["chunk_sizes"] or []))) != expected:
+                wrong.append("cut as it was recorded, it says something else")
+        wrong += await _told(each, house, assembled(answers[-1]), answers[-1])
+    deltas = one_after_another(answers)
+    differs = differences(
+        stream.dialect, stream.observed, deltas, body=stream.body, finish_optional=vendor.finish_optional
+    )
     allowed, reason = DIFFERS.get(stream.name, (frozenset(), ""))
     wrong += [f"{kind}: {how}" for kind, how in differs.items() if kind not in allowed]
-    wrong += await _told(stream, house, assembled(deltas), deltas)
     return Judged(stream, tuple(wrong), tuple(deltas), reason)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from observed import FINISHES, differences, digest, expected, same_calls, usage_of
+from observed import FINISHES, differences, digest, expected, one_after_another, same_calls, usage_of
 from thinkaloud_server.core.delta import (
     Delta,
     EndOfStream,
@@ -131,3 +131,24 @@ def test_arguments_are_the_same_as_text_or_as_values() -> None:
     assert same_calls([["f", '{"a']], [["f", '{"a']])
     assert not same_calls([["f", '{"a']], [["f", '{"b']])
     assert not same_calls([["f", "{}"]], [["g", "{}"]])
+
+
+def test_what_was_not_observed_of_the_usage_is_not_compared() -> None:
+    seen = observed(finish=["end_turn"], usage={"output_tokens": 4})
+    assert usage_of("anthropic-messages", seen["usage"]) == (None, 4)
+    assert differences("anthropic-messages", seen, GOOD) == {}
+    assert set(differences("anthropic-messages", seen, [*GOOD[:6], UsageReport(Usage(3, 5)), GOOD[7]])) == {"usage"}
+
+
+def test_a_tool_of_the_provider_is_no_call_of_the_callers() -> None:
+    seen = observed(finish=["end_turn"], usage=None, tool_calls=[["f", '{"a":1}'], ["advisor", ""]])
+    body = b'{"type":"server_tool_use","id":"s","name":"advisor","input":{}}'
+    assert set(differences("anthropic-messages", seen, GOOD)) == {"tool calls"}
+    assert differences("anthropic-messages", seen, GOOD, body=body) == {}
+
+
+def test_answers_one_after_another_keep_their_calls_apart_and_have_one_end() -> None:
+    both = one_after_another([GOOD, GOOD])
+    assert [delta.index for delta in both if isinstance(delta, ToolCallDelta)] == [0, 0, 1, 1]
+    assert sum(isinstance(delta, Finish | EndOfStream) for delta in both) == 2
+    assert isinstance(both[-1], EndOfStream)
