@@ -26,6 +26,7 @@ from thinkaloud_server.core.delta import (
 )
 
 Observed = Mapping[str, Any]
+Count = Callable[[Mapping[str, Any]], tuple[int | None, int | None]]
 
 _SERVER_TOOL = re.compile(rb'"type": ?"server_tool_use"[^{}]*"name": ?"([^"]+)"')
 
@@ -66,6 +67,9 @@ FINISHES: Mapping[str, Mapping[str, str]] = {
 
 # Formats whose word for a stop is the same when tools are called: the contract tells these apart.
 TOOLS_UNTOLD = frozenset({"openai-responses", "gemini", "ollama"})
+
+# Fields that the second opinion saw and did not read: it says nothing then of text, counts and ends.
+UNREAD = frozenset({"invoke-chunk"})
 
 # Words that say that it went wrong.
 FAILING = frozenset({"response.failed", "ERROR", "error"})
@@ -133,7 +137,7 @@ def _counted(
 
 _tokens = _counted(("input_tokens",), ("output_tokens",))
 
-_USAGE: Mapping[str, Callable[[Mapping[str, Any]], tuple[int | None, int | None]]] = {
+_USAGE: Mapping[str, Count] = {
     "openai-chat": _chat,
     "openai-responses": _tokens,
     "anthropic-messages": _counted(
@@ -156,6 +160,8 @@ def differences(
 ) -> dict[str, str]:
     """Where these deltas, of this body, are not what was observed: what differs, and how."""
     wanted = expected(dialect, observed)
+    if not UNREAD.isdisjoint(observed["reasoning_fields"]):
+        return {} if deltas and isinstance(deltas[-1], EndOfStream | Failure) else {"end": "it has none"}
     theirs = _SERVER_TOOL.findall(body) if dialect == "anthropic-messages" else []
     if theirs:
         # A tool that the provider calls and answers itself is no call of the caller's.

@@ -70,6 +70,9 @@ FINISH_CONTRADICTS = {"openrouter/gemini-2-5-flash-lite-reasoning-tool-call-open
 DIFFERS: dict[str, tuple[frozenset[str], str]] = {}
 
 
+_BEGINNING = re.compile(rb'^(?:event: response\.created\r?\n)?data: ?\{"type": ?"response\.created"', re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Recorded:
     name: str
@@ -99,7 +102,7 @@ class Recorded:
 
     def answers(self) -> list[Recorded]:
         """Its answers: nearly always one, but some recorders put those of a whole tool loop into one file."""
-        begins = [found.start() for found in re.finditer(rb"^event: response\.created\n", self.body, re.MULTILINE)]
+        begins = [found.start() for found in _BEGINNING.finditer(self.body)]
         if self.dialect != "openai-responses" or len(begins) < 2:
             return [self]
         meta = {**self.meta, "chunk_sizes": None}

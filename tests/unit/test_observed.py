@@ -45,6 +45,7 @@ def observed(**changed: Any) -> dict[str, Any]:
         "finish": ["STOP"],
         "usage": {"promptTokenCount": 3, "candidatesTokenCount": 1, "thoughtsTokenCount": 3},
         "errors": [],
+        "reasoning_fields": [],
         **changed,
     }
 
@@ -152,3 +153,9 @@ def test_answers_one_after_another_keep_their_calls_apart_and_have_one_end() -> 
     assert [delta.index for delta in both if isinstance(delta, ToolCallDelta)] == [0, 0, 1, 1]
     assert sum(isinstance(delta, Finish | EndOfStream) for delta in both) == 2
     assert isinstance(both[-1], EndOfStream)
+
+
+def test_what_the_second_opinion_did_not_read_is_not_compared() -> None:
+    seen = observed(reasoning_fields=["invoke-chunk"], finish=[])
+    assert differences("gemini", seen, [TextDelta("other"), EndOfStream()]) == {}
+    assert set(differences("gemini", seen, [TextDelta("other")])) == {"end"}
