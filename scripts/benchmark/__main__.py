@@ -17,9 +17,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import decode
+
 HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = (0, 1) if len(os.sched_getaffinity(0)) > 1 else (0, 0)
 LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
+PARTS = {"decode", "flood", "first", "paced", "hold", "memory"}
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 Figures = dict[str, Any]
@@ -229,15 +232,20 @@ def hold(upstream: str, start: int, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="*", help="flood, first, paced, hold, memory; all of them when left out")
+    parser.add_argument("part", nargs="*", help="decode, flood, first, paced, hold, memory; all of them when left out")
     parser.add_argument("--quick", action="store_true", help="shorter loads: a look, not a figure")
     parser.add_argument("--streams", type=int, nargs="*", help="instead of the usual numbers of streams")
     parser.add_argument("--watchers", type=int, default=10_000, help="idle watchers (default: 10000)")
     chosen = parser.parse_args()
-    parts = set(chosen.part) or {"flood", "first", "paced", "hold", "memory"}
-    unknown = parts - {"flood", "first", "paced", "hold", "memory"}
+    parts = set(chosen.part) or PARTS
+    unknown = parts - PARTS
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if "decode" in parts:
+        note("decode")
+        table("Decoding in a burst", decode.HEAD, list(decode.rows(3 if chosen.quick else 9)))
+    if parts == {"decode"}:
+        return
     with ExitStack() as stack:
         upstream = stack.enter_context(provider())
         if parts & {"flood", "first", "paced"}:
