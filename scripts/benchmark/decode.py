@@ -59,7 +59,7 @@ def stretched(say: Callable[[bytes], bytes], words: list[bytes]) -> bytes:
 
 def frames_of(data: bytes) -> list[bytes]:
     if data[:1] != b"\0":
-        return re.findall(rb".+?\n(?:\r?\n)?(?=data:|event:|\{|\Z)", data, re.DOTALL)
+        return data.splitlines(keepends=True) if data[:1] == b"{" else re.findall(rb".+?\r?\n\r?\n", data, re.DOTALL)
     frames = []
     while data:
         size = int.from_bytes(data[:4], "big")
@@ -76,9 +76,9 @@ def least_s(run: Callable[[], object], rounds: int) -> float:
     """The best of some rounds: what else the machine did is noise."""
     best = float("inf")
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.process_time()
         run()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     return best
 
 
@@ -130,4 +130,7 @@ def library_row(library: str, dialect: str, place: str, body: bytes, rounds: int
     if done.returncode:
         sys.stderr.write(done.stderr[-2000:])
         return "failed", ""
-    return f"{json.loads(done.stdout)['least_s'] / CHUNKS * 1e6:.2f}", ""
+    seen = json.loads(done.stdout)
+    if seen["chunks"] < CHUNKS:
+        return f"saw {seen['chunks']} of {CHUNKS} chunks", ""
+    return f"{seen['least_s'] / CHUNKS * 1e6:.2f}", ""

