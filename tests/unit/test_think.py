@@ -274,6 +274,22 @@ def test_a_megabyte_of_brackets_takes_no_time(mode: ThinkMode) -> None:
     assert min(took) < 0.4
 
 
+@pytest.mark.parametrize("unit", ["<", "<think", "</think>\n", "x</think>", "`", "[", " "])
+def test_four_times_the_text_takes_about_four_times_as_long(unit: str) -> None:
+    """Compared within one run, so that a slow machine does not matter: quadratic time would be sixteen times."""
+
+    def least(text: str) -> float:
+        took = []
+        for _ in range(5):
+            began = time.process_time()
+            split("anywhere", [text])
+            took.append(time.process_time() - began)
+        return min(took)
+
+    text = unit * (100_000 // len(unit))
+    assert least(text * 4) < 9 * least(text) + 0.005
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "unit",
