@@ -114,12 +114,15 @@ def usage_of(dialect: str, usage: Mapping[str, Any] | None) -> tuple[int | None,
 
 
 def _chat(usage: Mapping[str, Any]) -> tuple[int, int]:
-    """Some leave reasoning out of `completion_tokens`; then it shows in the total."""
+    """Some leave reasoning out of `completion_tokens`: then the total tells, or that there was more of it than of all.
+
+    Where two counts disagree, there was at least as much output as reasoning, which is part of it.
+    """
     read, written = usage["prompt_tokens"], usage["completion_tokens"]
     thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
     if thought and usage.get("total_tokens") == read + written + thought:
         written += thought
-    return read, written
+    return read, max(written, thought)
 
 
 def _counted(

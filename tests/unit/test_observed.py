@@ -111,6 +111,11 @@ def test_every_dialect_can_be_judged() -> None:
             },
             (1, 7),
         ),
+        (
+            "openai-chat",
+            {"prompt_tokens": 1, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 5}},
+            (1, 5),
+        ),
         ("anthropic-messages", {"input_tokens": 1, "cache_read_input_tokens": 10, "output_tokens": 2}, (11, 2)),
         ("gemini", {"promptTokenCount": 1, "thoughtsTokenCount": 4}, (1, 4)),
         ("cohere-v2", {"tokens": {"input_tokens": 1, "output_tokens": 2}, "billed_units": {"input_tokens": 9}}, (1, 2)),
