@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from thinkaloud_server.app.config_chaos import ChaosSection
 from thinkaloud_server.providers import table
 
 DIALECTS = tuple(table.DIALECTS)
@@ -259,6 +260,7 @@ class Config(BaseSettings):
     store: StoreSection = StoreSection()
     runs: RunsSection = RunsSection()
     log: LogSection = LogSection()
+    chaos: ChaosSection = ChaosSection()
     providers: dict[str, ProviderSection] = Field(default_factory=dict)
 
     @classmethod
@@ -303,6 +305,11 @@ class Config(BaseSettings):
             raise ValueError(
                 f"server.grpc_address {server.grpc_address} can be reached from other machines, and nobody is "
                 "asked for a key: listen on 127.0.0.1, or say --insecure (server.insecure = true)"
+            )
+        if not is_loopback(host) and self.chaos.enabled and not self.chaos.public:
+            raise ValueError(
+                f"chaos.enabled breaks answers on purpose, and server.grpc_address {server.grpc_address} can be "
+                "reached from other machines: turn it off, or say chaos.public = true as well"
             )
         return self
 

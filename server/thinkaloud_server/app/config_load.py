@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from thinkaloud_server.app.config import Config, ProviderSection, Secret, is_loopback
+from thinkaloud_server.app.config_chaos import announced
 
 PREFIX = "THINKALOUD_"
 FILE_VARIABLE = "THINKALOUD_CONFIG"
@@ -136,6 +137,8 @@ def cautions(config: Config) -> list[str]:
         )
     if config.server.insecure:
         found.append("server.insecure: whoever reaches this server can use it")
+    if chaos := announced(config.chaos):
+        found.append(f"chaos: {chaos}")
     return found
 
 

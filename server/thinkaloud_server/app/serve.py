@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from thinkaloud_server.app import cli_config, logs
 from thinkaloud_server.app.cli_output import OK, USAGE, CommandError
 from thinkaloud_server.app.config import Config, split_address
+from thinkaloud_server.app.config_chaos import announced
 from thinkaloud_server.app.config_load import ConfigError, cautions
 from thinkaloud_server.core.errors import ChatError
 
@@ -110,6 +111,7 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str,
     providers.update({each.name: each.how for each in found.found})
     for note in (*found.notes, *cautions(config)):
         logger.warning("caution", extra={"caution": note})
+    chaos = announced(config.chaos)
     attempt = 'thinkaloud chat "What is 17*23? think first"'
     if split_address(address)[1] != 50051:
         attempt = attempt.replace(" chat ", f" chat --address {address} ")
@@ -123,6 +125,7 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str,
                 "default_model": assembly.default_model,
                 "store": assembly.place,
                 "settled_runs": orphans,
+                **({"chaos": chaos} if chaos else {}),
                 "try": attempt,
             },
         )
@@ -138,6 +141,8 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str,
         f"  keeps in    {assembly.place}",
         f"  try         {attempt}",
     ]
+    if chaos:
+        lines.insert(1, f"  CHAOS       {chaos}")
     if orphans:
         lines.insert(-1, f"  settled     {orphans} runs that an earlier process left")
     sys.stderr.write("\n".join(lines) + "\n")

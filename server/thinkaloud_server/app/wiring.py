@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from thinkaloud_server.app import aws, config_load
 from thinkaloud_server.app.clock import SystemClock, new_id
 from thinkaloud_server.app.config import DEMO, Config, ProviderSection
+from thinkaloud_server.app.config_chaos import EVERY_PROVIDER
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.discover import Discovery, chat_models
 from thinkaloud_server.app.version import server_version
 from thinkaloud_server.core.errors import ChatError
+from thinkaloud_server.engine.chaos import Chance, NextFault, choose
 from thinkaloud_server.engine.demo import DemoProvider
 from thinkaloud_server.engine.engine import Engine, EngineLimits
 from thinkaloud_server.engine.http_provider import HttpProvider
@@ -63,10 +65,7 @@ async def assemble(
     stack.push_async_callback(upstream.close)
     sections = {**config.providers, **{each.name: each.section for each in found.found}}
     endpoints = {name: _endpoint(name, section, environ) for name, section in sections.items()}
-    providers: dict[str, Provider] = {
-        name: _http_provider(endpoint, upstream, _timeouts(sections[name], endpoint, config.runs.run_s))
-        for name, endpoint in endpoints.items()
-    }
+    providers = _providers(config, sections, endpoints, upstream)
     providers[DEMO] = DemoProvider(clock=clock)
     default_model = await _default_model(config, found, providers)
     # Of this process alone: what has another owner in its store is an orphan, also after a restart.
@@ -103,14 +102,21 @@ async def assemble(
     return Assembly(engine, server, default_model, tuple(keys), place)
 
 
-def _http_provider(endpoint: Endpoint, upstream: Upstream, timeouts: Timeouts) -> HttpProvider:
-    return HttpProvider(
-        endpoint=endpoint,
-        dialect=DIALECTS[endpoint.vendor.dialect],
-        upstream=upstream,
-        timeouts=timeouts,
-        sign=aws.signer_for(endpoint),
-    )
+def _providers(
+    config: Config, sections: Mapping[str, ProviderSection], endpoints: Mapping[str, Endpoint], upstream: Upstream
+) -> dict[str, Provider]:
+    chaos = _chaos(config, tuple(endpoints))
+    return {
+        name: HttpProvider(
+            endpoint=endpoint,
+            dialect=DIALECTS[endpoint.vendor.dialect],
+            upstream=upstream,
+            timeouts=_timeouts(sections[name], endpoint, config.runs.run_s),
+            sign=aws.signer_for(endpoint),
+            chaos=chaos.get(name),
+        )
+        for name, endpoint in endpoints.items()
+    }
 
 
 async def _store(config: Config, owner: str, stack: AsyncExitStack) -> Store:
@@ -143,6 +149,20 @@ def _timeouts(section: ProviderSection, endpoint: Endpoint, run_s: float) -> Tim
     return replace(default_timeouts(endpoint.vendor), **{"total_s": run_s, **given})
 
 
+def _chaos(config: Config, names: Sequence[str]) -> dict[str, NextFault]:
+    """For each provider that has faults, what draws the next one. One source of chance, so that a seed tells all."""
+    if not config.chaos.enabled:
+        return {}
+    if unknown := sorted(set(config.chaos.providers) - {*names, EVERY_PROVIDER}):
+        raise ConfigError(f"chaos.providers: there is no provider {unknown[0]!r}; there are: {', '.join(names)}")
+    draw = random.Random(config.chaos.seed).random
+
+    def drawing(chances: tuple[Chance, ...]) -> NextFault:
+        return lambda: choose(chances, draw())
+
+    return {name: drawing(chances) for name in names if (chances := config.chaos.chances(name))}
+
+
 def _engine_limits(config: Config) -> EngineLimits:
     return EngineLimits(
         runs_max=config.runs.runs_max,
@@ -162,6 +182,7 @@ def _limits(config: Config) -> Limits:
         calls=config.server.calls_max,
         heartbeat_s=config.server.heartbeat_s,
         stall_timeout_s=config.server.stall_timeout_s,
+        faults_by_header=config.chaos.enabled and config.chaos.by_header,
     )
 
 

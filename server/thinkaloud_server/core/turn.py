@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from thinkaloud_server.core.fault import Fault
 from thinkaloud_server.core.message import Message
 from thinkaloud_server.core.request import ReasoningControl, ResponseFormat, Sampling, Tool
 
@@ -19,7 +20,7 @@ class Turn:
     `user_message` is what is stored and asked; with `messages` it is None. It is the user's, or of the role "tool": the
     results that the conversation's last message waits for (core/tool_results.py). `context` is JSON text for the model
     or "". `request_hash` is a digest of the request without key, include_reasoning and detach. `deadline_s` is
-    the time that the caller has left, or None.
+    the time that the caller has left, or None. `fault` is what the caller wants done to providers' answers.
     """
 
     user_message: Message | None
@@ -42,3 +43,4 @@ class Turn:
     fallback_models: tuple[str, ...] = ()
     request_id: str = ""
     deadline_s: float | None = None
+    fault: Fault | None = None

@@ -7,6 +7,7 @@ how it ended. Whatever goes wrong on the way comes out as a Failure, last in a b
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -15,11 +16,14 @@ from urllib.parse import urlsplit, urlunsplit
 from thinkaloud_server.core.delta import Delta, EndOfStream, Failure, Finish, StreamDecoder
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.request import ModelInfo, ModelRequest
+from thinkaloud_server.engine.chaos import NextFault
 from thinkaloud_server.engine.details import with_details
 from thinkaloud_server.engine.ports import AttemptTrace, ThinkTags
 from thinkaloud_server.engine.upstream import Answer, Timeouts, Upstream, UpstreamFault, default_timeouts
 from thinkaloud_server.providers.dialect import Dialect, Endpoint, HttpRequest
 from thinkaloud_server.providers.known import with_known
+
+logger = logging.getLogger(__name__)
 
 ERROR_BYTES_MAX = 64 * 1024
 ERROR_WITHIN_S = 10.0
@@ -42,7 +46,7 @@ _NOT_STREAMS = frozenset(
 
 
 class HttpProvider:
-    """Satisfies engine.ports.Provider."""
+    """Satisfies engine.ports.Provider. `chaos` spoils answers, of streams alone: a listing is left as it is."""
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class HttpProvider:
         upstream: Upstream,
         timeouts: Timeouts | None = None,
         sign: Callable[[HttpRequest], HttpRequest] | None = None,
+        chaos: NextFault | None = None,
     ) -> None:
         """`sign` puts a signature on each request. It may wait for credentials, so it is called in a thread."""
         self._endpoint = endpoint
@@ -59,6 +64,7 @@ class HttpProvider:
         self._upstream = upstream
         self._timeouts = timeouts or default_timeouts(endpoint.vendor)
         self._sign = sign
+        self._chaos = chaos
 
     @property
     def name(self) -> str:
@@ -97,6 +103,11 @@ class HttpProvider:
         """Entering waits for the head of the answer; each batch is what one read of its body brought."""
         http_request = self._dialect.request(self._endpoint, request)
         trace.reasoning_sent, trace.adjusted = http_request.reasoning_sent, http_request.adjusted
+        if trace.fault is None and self._chaos is not None:
+            trace.fault = self._chaos()
+        if trace.fault is not None:
+            told = {"provider": self.name, "fault": str(trace.fault), "request_id": request_id}
+            logger.warning("chaos_fault", extra=told)
         async with AsyncExitStack() as stack:
             try:
                 http_request = await self._signed(http_request)

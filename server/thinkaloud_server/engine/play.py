@@ -154,7 +154,8 @@ class Play:
         """One request to one model. None when it answered; events are appended as they come."""
         begun = self._clock.monotonic()
         self._asked_at = self._asked_at or begun
-        self._trace = AttemptTrace()
+        fault = self._turn.fault
+        self._trace = AttemptTrace(fault=fault and fault.at(len(self._attempts)))
         self._assembler = Assembler(think_tags=candidate.provider.think_tags(candidate.name))
         self._flushed = False
         # The built-in provider has no address: it fails on purpose, and is never down.

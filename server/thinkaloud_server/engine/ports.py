@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from thinkaloud_server.core.delta import Delta
 from thinkaloud_server.core.event import Logged, Terminal
+from thinkaloud_server.core.fault import Fault
 from thinkaloud_server.core.request import ModelInfo, ModelRequest
 from thinkaloud_server.core.run import (
     Append,
@@ -130,12 +131,14 @@ class AttemptTrace:
 
     `sent` is True once any byte of the request may have reached the provider: from then on it is not sent again
     without the provider's word. `reasoning_sent` says that the request held a field about reasoning, `adjusted` what
-    was changed of a control that the model does not take as it was asked for. Milliseconds as in Timing.
+    was changed of a control that the model does not take as it was asked for. `fault` is what is done to the answer
+    on purpose (chaos.py). Milliseconds as in Timing.
     """
 
     sent: bool = False
     reasoning_sent: bool = False
     adjusted: tuple[str, ...] = ()
+    fault: Fault | None = None
     status: int = 0
     connect_ms: float = 0.0
     first_byte_ms: float = 0.0

@@ -33,6 +33,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.errors import ErrorReason
+from thinkaloud_server.engine.chaos import SpoiltResponse
 from thinkaloud_server.engine.ports import AttemptTrace, Clock
 from thinkaloud_server.providers.dialect import HttpRequest
 from thinkaloud_server.providers.vendors import Vendor
@@ -255,11 +256,16 @@ class Answer:
         self._response.close()
 
 
-class _Response(aiohttp.ClientResponse):
+class _Response(SpoiltResponse):
     """aiohttp closes politely, and waits until the peer has taken what is still to be sent. We leave at once.
 
     aiohttp itself calls `close()` when the wait for the head is cancelled.
     """
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        await super().start(connection)
+        await self.spoil(_exchange.get().trace.fault)
+        return self
 
     def close(self) -> None:
         connection = self.connection

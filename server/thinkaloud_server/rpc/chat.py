@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud_server.core.errors import ChatError, ErrorReason, invalid
@@ -13,6 +14,7 @@ from thinkaloud_server.core.run import Run
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.rpc import status, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
+from thinkaloud_server.rpc.fault import fault_of
 from thinkaloud_server.rpc.interceptors import settled
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.ports import Engine
@@ -96,7 +98,8 @@ class ChatServicer:
         return response
 
     def _turn(self, request: pb.ChatRequest, call: Call) -> Turn:
-        return turn_of(request, self._limits, request_id=call.request_id, deadline_s=call.time_remaining())
+        turn = turn_of(request, self._limits, request_id=call.request_id, deadline_s=call.time_remaining())
+        return replace(turn, fault=fault_of(call)) if self._limits.faults_by_header else turn
 
     @asynccontextmanager
     async def _beginning(self, tenant: str, turn: Turn) -> AsyncIterator[asyncio.Future[Run]]:

@@ -26,3 +26,5 @@ class Limits:
     heartbeat_s: float = 15.0
     # A stream whose client took nothing for this long is cut.
     stall_timeout_s: float = 90.0
+    # Development: a call may ask for what is to go wrong with its provider's answer (fault.py).
+    faults_by_header: bool = False
