@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thinkaloud_server.app import cli_fake
 from thinkaloud_server.app.cli_output import EXIT_CODES, INTERRUPTED, CommandError, explain, say, write
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _run(arguments: argparse.Namespace) -> int:
             from thinkaloud_server.app import cli_config
 
             return cli_config.check(arguments)
+        case "fake-provider":
+            return cli_fake.run(arguments)
         case "version":
             from thinkaloud_server.app.version import server_version
 
@@ -95,6 +98,13 @@ def parser() -> argparse.ArgumentParser:
         description="Check the configuration, and print the effective one as TOML with secrets masked.",
     )
     _config_flags(check)
+    fake = commands.add_parser(
+        "fake-provider",
+        help="stand in for any provider, with faults on purpose, to test clients against",
+        description=cli_fake.DESCRIPTION,
+        epilog=cli_fake.EPILOG,
+    )
+    cli_fake.add_flags(fake)
     commands.add_parser("version", help="print the version")
     return top
 
