@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thinkaloud_server.app.cli_output import OK, USAGE, CommandError, say, write
+from thinkaloud_server.app.cli_output import OK, USAGE, CommandError, say
 
 if TYPE_CHECKING:
-    from thinkaloud_server.app.fake_provider import FakeProvider, Repertoire
+    from thinkaloud_server.app.fake_provider import Repertoire
     from thinkaloud_server.engine.chaos import Chance
 
 SCRIPT_BYTES_MAX = 16 << 20
@@ -66,10 +64,12 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal. Raises CommandError when it cannot start."""
+    import asyncio
     import random
 
     from thinkaloud_server.app.fake_answer import Manner, cutting
     from thinkaloud_server.app.fake_provider import FakeProvider
+    from thinkaloud_server.app.fake_serve import serve
 
     if not 0 <= arguments.port <= 65_535:
         raise CommandError("--port: must be 0 to 65535", USAGE)
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         chance=chance,
         told=lambda line: say(line, style="dim"),
     )
-    asyncio.run(_serve(fake, repertoire, arguments))
+    asyncio.run(serve(fake, repertoire, host=arguments.host, port=arguments.port, faults=arguments.fault))
     return OK
 
 
@@ -146,32 +146,3 @@ def _faults(texts: list[str]) -> list[Chance]:
     if sum(chance.probability for chance in chances) > 1 + 1e-9:
         raise CommandError("--fault: the probabilities add up to more than 1; give each its own, as '0.1 reset'", USAGE)
     return chances
-
-
-async def _serve(fake: FakeProvider, repertoire: Repertoire, arguments: argparse.Namespace) -> None:
-    from aiohttp import web
-
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = fake.runner()
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, arguments.host, arguments.port)
-        try:
-            await site.start()
-        except OSError as error:
-            where = f"{arguments.host}:{arguments.port}"
-            raise CommandError(f"cannot listen on {where}: {error.strerror or 'the address is in use'}") from None
-        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-        address = f"{host}:{runner.addresses[0][1]}"
-        models = repertoire.models
-        say(f"fake provider on http://{address}")
-        say(f"  dialects  {', '.join(repertoire.dialects)}")
-        say(f"  models    {', '.join(models[:12])}{f' and {len(models) - 12} more' if len(models) > 12 else ''}")
-        for text in arguments.fault:
-            say(f"  fault     {text}", style="warning")
-        write(f"ready http={address}")
-        await stop.wait()
-    finally:
-        await runner.cleanup()

@@ -121,7 +121,7 @@ class Replay:
         """The recording for this model in this dialect. Raises ReplayError."""
         if self._only:
             return self._all[0]
-        named = [each for each in self._all if model in (each.name, each.model, each.path.stem)]
+        named = [each for each in self._all if model and model in (each.name, each.model, each.path.stem)]
         for each in named:
             if each.speaks(dialect):
                 return each

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,3 +63,19 @@ def word(finish: FinishReason, stop: str, length: str, tool_calls: str, content_
 def was_cut(failure: Failure) -> bool:
     """True for a failure that is no word of the provider's: its stream just stops."""
     return failure.reason == "UPSTREAM_TRUNCATED"
+
+
+# https://platform.openai.com/docs/guides/error-codes/api-errors, 2026: the type and code of OpenAI's own refusals.
+_OPENAI_ERRORS: Mapping[int, tuple[str, str | None]] = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    403: ("invalid_request_error", "permission_denied"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+
+
+def openai_error(failure: Failure) -> Json:
+    """An error as both formats of OpenAI write it."""
+    kind, code = _OPENAI_ERRORS.get(failure.status, ("server_error", "server_error"))
+    return {"error": {"message": failure.message, "type": kind, "param": None, "code": code}}

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.providers.demo.step import Pause
-from thinkaloud_server.providers.encoders.encoding import Encoding, Frames, Json, Name, dumps, sse, was_cut
+from thinkaloud_server.providers.encoders.encoding import (
+    Encoding,
+    Frames,
+    Json,
+    Name,
+    dumps,
+    openai_error,
+    sse,
+    was_cut,
+)
 from thinkaloud_server.providers.encoders.step import Done, Event, Failed, Opened, Said, Signed
 
 
@@ -32,7 +40,7 @@ def _stream(events: Iterable[Event], name: Name) -> Frames:
                 yield _chunk(name, {"reasoning_details": [detail]})
             case Failed(failure):
                 if not was_cut(failure):
-                    yield sse(_refusal(failure))
+                    yield sse(openai_error(failure))
                 return
             case Done(finish, usage, _):
                 yield _chunk(name, {}, finish.reason)
@@ -51,10 +59,6 @@ def _whole(done: Done, name: Name) -> Json:
         ]
     choice = {"index": 0, "message": message, "finish_reason": done.finish.reason}
     return {**_head(name, "chat.completion"), "choices": [choice], "usage": _usage(done.usage)}
-
-
-def _refusal(failure: Failure) -> Json:
-    return {"error": {"message": failure.message, "type": "server_error", "code": failure.status or 500}}
 
 
 def _head(name: Name, kind: str = "chat.completion.chunk") -> Json:
@@ -76,4 +80,4 @@ def _usage(usage: Usage) -> Json:
     }
 
 
-OPENAI_CHAT = Encoding("openai-chat", "text/event-stream; charset=utf-8", _stream, _whole, _refusal)
+OPENAI_CHAT = Encoding("openai-chat", "text/event-stream; charset=utf-8", _stream, _whole, openai_error)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.providers.demo.step import Pause
-from thinkaloud_server.providers.encoders.encoding import Encoding, Frames, Json, Name, sse, was_cut
+from thinkaloud_server.providers.encoders.encoding import Encoding, Frames, Json, Name, openai_error, sse, was_cut
 from thinkaloud_server.providers.encoders.step import Block, Closed, Done, Event, Failed, Opened, Said
 
 
@@ -123,8 +122,4 @@ def _usage(usage: Usage) -> Json:
     }
 
 
-def _refusal(failure: Failure) -> Json:
-    return {"error": {"message": failure.message, "type": "server_error", "param": None, "code": None}}
-
-
-OPENAI_RESPONSES = Encoding("openai-responses", "text/event-stream; charset=utf-8", _stream, _whole, _refusal)
+OPENAI_RESPONSES = Encoding("openai-responses", "text/event-stream; charset=utf-8", _stream, _whole, openai_error)
