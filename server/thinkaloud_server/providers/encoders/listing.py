@@ -32,8 +32,8 @@ def listing(route: Route, models: Sequence[str]) -> Any:
                 "has_more": False,
                 "first_id": next(iter(models), None),
                 "last_id": next(reversed(models), None),
-                # Cohere's part.
-                "models": [{"name": name, "endpoints": ["chat"], "context_length": CONTEXT_TOKENS} for name in models],
+                # Cohere's part, and that of Gemini below a base URL that says v1.
+                "models": [{**_gemini(name), **_cohere(name)} for name in models],
             }
 
 
@@ -73,6 +73,10 @@ def _gemini(name: str) -> Json:
         "supportedGenerationMethods": ["generateContent"],
         "thinking": True,
     }
+
+
+def _cohere(name: str) -> Json:
+    return {"name": name, "endpoints": ["chat"], "context_length": CONTEXT_TOKENS}
 
 
 def _summary(name: str) -> Json:
