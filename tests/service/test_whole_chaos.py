@@ -77,7 +77,7 @@ class Outcome:
     retry_after_s: float | None = None
     words: str = ""
     least_s: float = 0.0
-    most_s: float = 0.5
+    most_s: float = 1.0
 
 
 # A frame of the fake's stream is about 150 bytes, and its first one says nothing.
