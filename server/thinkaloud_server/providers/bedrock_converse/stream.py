@@ -76,7 +76,11 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
             self._fail(out, reason, "the provider's answer is not whole JSON")
             return
         if answer is None:
-            self._error(read_error(data), out)
+            error = read_error(data)
+            if error.message or error.codes:
+                self._error(error, out)
+            else:
+                self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider's answer is no message")
             return
         for name, event in answer:
             _READERS[name](self, event, out)
