@@ -107,11 +107,11 @@ async def test_each_model_is_clamped_and_dropped_for_itself() -> None:
         seen, end = await play(engine, turn(reasoning=ReasoningControl("high"), fallback_models=("b/m",)))
     assert isinstance(end, Complete)
     assert warnings(seen) == ["REASONING_DROPPED", "FELL_BACK"]
-    assert [(each.info.efforts if each.info else None, each.plain) for each in (*first.requests, *second.requests)] == [
-        (None, False),
+    assert [(each.info.efforts if each.info else (), each.plain) for each in (*first.requests, *second.requests)] == [
+        ((), False),
         (("low",), False),
         (("low",), True),
-        (None, False),
+        ((), False),
         (("low",), False),
     ]
     assert [(each.model, each.code) for each in end.attempts] == [
