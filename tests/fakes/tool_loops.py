@@ -50,6 +50,7 @@ class Loop:
     # What of the state must be seen nowhere but between server and provider.
     secrets: tuple[str, ...] = ()
     refused: list[bytes] = field(default_factory=list)
+    model: str = "m"
 
     def __call__(self, request: Request) -> Reply:
         if request.method == "GET":  # a listing, which says nothing

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fakes.provider import FakeProvider, Request
+from fakes.tool_loop_gemini import GEMINI
 from fakes.tool_loop_responses import RESPONSES
 from fakes.tool_loops import ANSWER, LOOPS, ROUNDS, Loop, thought
 from fakes.whole import whole_server
@@ -23,19 +24,19 @@ from thinkaloud.v1 import message_pb2
 
 LOOK = Tool("look", "Looks a number up.", {"type": "object", "properties": {"n": {"type": "integer"}}})
 
-ROWS = (*LOOPS, RESPONSES)
+ROWS = (*LOOPS, RESPONSES, GEMINI)
 every_loop = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.dialect}-{row.vendor}")
 
 
 @asynccontextmanager
 async def served(row: Loop, data_dir: Path, provider: FakeProvider) -> AsyncIterator[Client]:
-    section = {"base_url": provider.base_url, "dialect": row.dialect, "models": ["m"]}
+    section = {"base_url": provider.base_url, "dialect": row.dialect, "models": [row.model]}
     async with whole_server(data_dir, {row.vendor: section}) as server, Client(server.address) as client:
         yield client
 
 
 async def asked(client: Client, row: Loop, text: str = "", **more: Any) -> Result:
-    return await client.chat(text, model=f"{row.vendor}/m", tools=[LOOK], reasoning="high", **more)
+    return await client.chat(text, model=f"{row.vendor}/{row.model}", tools=[LOOK], reasoning="high", **more)
 
 
 def results_for(result: Result) -> list[ToolResult]:
