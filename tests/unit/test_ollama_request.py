@@ -229,7 +229,7 @@ THINK: list[tuple[str, ModelInfo | None, Control, object, bool]] = [
     ("gpt-oss:20b", None, Control("low"), "low", False),
     ("gpt-oss:20b", None, Control("medium"), "medium", False),
     ("gpt-oss:20b", None, Control("none"), "low", True),
-    ("gpt-oss:20b", None, Control("max"), "high", True),
+    ("gpt-oss:20b", None, Control("max"), "high", False),
     ("gpt-oss:20b", None, Control(max_tokens=20_000), "high", True),
     ("m", LEVELS, Control("none"), False, False),
     ("m", LEVELS, Control("medium"), "low", True),

@@ -156,6 +156,7 @@ def test_a_model_that_always_reasons_is_never_told_to_stop() -> None:
     [
         ("openai", "o3", ReasoningControl("none"), '"low" was sent'),
         ("openai", "gpt-5.2", ReasoningControl("max"), ""),
+        ("openai", "o3", ReasoningControl("max"), ""),
         ("groq", "qwen/qwen3-32b", ReasoningControl("low"), "no levels"),
         ("groq", "qwen/qwen3-32b", ReasoningControl("none"), ""),
         ("mistral", "magistral", ReasoningControl("low"), '"high" was sent'),

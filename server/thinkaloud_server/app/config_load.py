@@ -139,6 +139,8 @@ def cautions(config: Config) -> list[str]:
         found.append("server.insecure: whoever reaches this server can use it")
     if chaos := announced(config.chaos):
         found.append(f"chaos: {chaos}")
+    elif config.chaos.by_header or config.chaos.providers:
+        found.append("chaos: is described but off; enabled = true turns it on")
     return found
 
 

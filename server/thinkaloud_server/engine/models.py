@@ -175,11 +175,13 @@ class Models:
 
 
 def _near(model_id: str, known: Sequence[str]) -> list[str]:
-    """Up to five ids that somebody may have meant: close as a whole, or close in the model's own name."""
+    """Up to five ids that somebody may have meant: close as a whole, in the model's own name, or in the provider's."""
     wanted = model_id.casefold()[:200]
     by_fold = {each.casefold(): each for each in known}
     whole = difflib.get_close_matches(wanted, by_fold, NEAR_NAMES_MAX, 0.6)
     last = {each.rpartition("/")[2]: each for each in by_fold}
     names = [last[name] for name in difflib.get_close_matches(wanted.rpartition("/")[2], last, NEAR_NAMES_MAX, 0.6)]
     within = [each for each in by_fold if wanted and wanted in each]
-    return [by_fold[each] for each in dict.fromkeys([*whole, *names, *within])][:NEAR_NAMES_MAX]
+    theirs = difflib.get_close_matches(wanted.partition("/")[0], {each.partition("/")[0] for each in by_fold}, 1, 0.6)
+    of_provider = [each for each in by_fold if each.partition("/")[0] in theirs]
+    return [by_fold[each] for each in dict.fromkeys([*whole, *names, *within, *of_provider])][:NEAR_NAMES_MAX]

@@ -118,7 +118,7 @@ class _Writer:
             if not word:
                 self._note("the model takes no effort: it was left out")
                 return ""
-        if effort == "max" and word == _strongest(self._taken):
+        if effort == "max" and word == _strongest(self._taken or [str(each) for each in self._row.words.values()]):
             return word
         if word == said and word not in EFFORTS:
             if list(self._row.words.values()).count(word) > 1:
