@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from thinkaloud_server.core.errors import invalid
-from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
+from thinkaloud_server.core.message import ImagePart, Message, ToolCall, ToolResult
 from thinkaloud_server.core.request import ModelRequest, ResponseFormat, Sampling, Tool
 from thinkaloud_server.providers.cohere_v2.replay import replayed
+from thinkaloud_server.providers.content import content_of, function_call
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.http import endpoint_url, json_object, request_headers
 from thinkaloud_server.providers.reasoning import merge, reasoning_fields
@@ -116,7 +117,7 @@ def _messages(endpoint: Endpoint, model: str, number: int, message: Message) -> 
     if message.role == "assistant":
         yield _assistant(endpoint, model, number, message)
         return
-    yield {"role": message.role, "content": _content(number, message.role, others)}
+    yield {"role": message.role, "content": content_of(number, message.role, others, text_type="text", image=_image)}
 
 
 def _assistant(endpoint: Endpoint, model: str, number: int, message: Message) -> dict[str, Any]:
@@ -137,33 +138,9 @@ def _assistant(endpoint: Endpoint, model: str, number: int, message: Message) ->
         wire["content"] = content
     if plan:
         wire["tool_plan"] = plan
-    wire["tool_calls"] = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-        for call in calls
-    ]
+    wire["tool_calls"] = [function_call(call) for call in calls]
     return wire
 
 
-def _content(number: int, role: str, parts: list[TextPart | ImagePart | ToolCall]) -> str | list[dict[str, Any]]:
-    """Plain text as a string; a list only where there is a picture."""
-    content: list[dict[str, Any]] = []
-    for part in parts:
-        match part:
-            case TextPart():
-                content.append({"type": "text", "text": part.text})
-            case ImagePart() if role == "user":
-                content.append({"type": "image_url", "image_url": {"url": _image_url(number, part)}})
-            case _:
-                kind = "an image" if isinstance(part, ImagePart) else "a tool call"
-                raise invalid(f"messages[{number}]", f"a message of role {role} cannot hold {kind}")
-    if all(item["type"] == "text" for item in content):
-        return "".join(item["text"] for item in content)
-    return content
-
-
-def _image_url(number: int, image: ImagePart) -> str:
-    if image.url:
-        return image.url
-    if not image.data_base64:
-        raise invalid(f"messages[{number}]", "an image needs a URL or data")
-    return f"data:{image.content_type or 'image/png'};base64,{image.data_base64}"
+def _image(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}

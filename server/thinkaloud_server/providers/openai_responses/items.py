@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from thinkaloud_server.core.errors import invalid
-from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
+from thinkaloud_server.core.message import ImagePart, Message, ToolCall, ToolResult
+from thinkaloud_server.providers.content import content_of
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.openai_responses.replay import replayed_items
 
@@ -30,7 +31,10 @@ def input_items(endpoint: Endpoint, model: str, number: int, message: Message) -
     if message.role == "assistant":
         yield from _assistant(endpoint, model, number, message)
         return
-    yield {"role": message.role, "content": _content(number, message.role, others)}
+    yield {
+        "role": message.role,
+        "content": content_of(number, message.role, others, text_type="input_text", image=_image),
+    }
 
 
 def _assistant(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[Any]:
@@ -47,25 +51,5 @@ def _assistant(endpoint: Endpoint, model: str, number: int, message: Message) ->
         yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments or "{}"}
 
 
-def _content(number: int, role: str, parts: list[TextPart | ImagePart | ToolCall]) -> str | list[dict[str, Any]]:
-    content: list[dict[str, Any]] = []
-    for part in parts:
-        match part:
-            case TextPart():
-                content.append({"type": "input_text", "text": part.text})
-            case ImagePart() if role == "user":
-                content.append({"type": "input_image", "image_url": _image_url(number, part), "detail": "auto"})
-            case _:
-                kind = "an image" if isinstance(part, ImagePart) else "a tool call"
-                raise invalid(f"messages[{number}]", f"a message of role {role} cannot hold {kind}")
-    if all(item["type"] == "input_text" for item in content):
-        return "".join(item["text"] for item in content)
-    return content
-
-
-def _image_url(number: int, image: ImagePart) -> str:
-    if image.url:
-        return image.url
-    if not image.data_base64:
-        raise invalid(f"messages[{number}]", "an image needs a URL or data")
-    return f"data:{image.content_type or 'image/png'};base64,{image.data_base64}"
+def _image(url: str) -> dict[str, Any]:
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
