@@ -87,3 +87,18 @@ def test_what_is_no_response_is_a_value_error() -> None:
 @pytest.mark.parametrize("data", [b"", b"null", b'"x"', b"{", b"[" * 100_000])
 def test_what_is_no_item_is_an_empty_one(data: bytes) -> None:
     assert read_item(msgspec.Raw(data)) == {}
+
+
+def test_bytes_that_are_no_text_cost_themselves_alone() -> None:
+    """An item is kept as it was written, but text it must be: it is stored, and sent back."""
+    event = read_event(b'{"type":"t","item":{"id":"rs_1","summary":"a\xed\xa0\x80b"}}')
+    assert event is not None
+    assert bytes(event.item).decode()
+    assert str(read_item(event.item)["summary"]).startswith("a\N{REPLACEMENT CHARACTER}")
+    response = read_response(b'{"output":[{"id":"\xff"}]}')
+    assert response.output is not None
+    assert read_item(response.output[0]) == {"id": "\N{REPLACEMENT CHARACTER}"}
+
+
+def test_half_of_a_surrogate_pair_costs_no_item() -> None:
+    assert read_item(msgspec.Raw(b'{"id":"a","name":"\\ud800x"}'))["id"] == "a"

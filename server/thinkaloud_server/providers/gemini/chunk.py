@@ -61,7 +61,11 @@ _ELEMENT = json.JSONDecoder()
 def read_chunk(data: bytes) -> Chunk | None:
     """The chunk that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
-        return _CHUNK.decode(data)
+        chunk = _CHUNK.decode(data)
+        if b'"functionCall"' in data:
+            # What is kept as it was written was skipped and not read: it may be no text.
+            data.decode()
+        return chunk
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:

@@ -66,7 +66,11 @@ _RAWS = ("item", "response")
 def read_event(data: bytes) -> Event | None:
     """The event that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
-        return _EVENT.decode(data)
+        event = _EVENT.decode(data)
+        if event.item or event.response:
+            # What is kept as it was written was skipped and not read: it may be no text.
+            data.decode()
+        return event
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_event_leniently(data)
 
@@ -74,6 +78,7 @@ def read_event(data: bytes) -> Event | None:
 def read_response(data: msgspec.Raw | bytes) -> Response:
     """The response object in these bytes. Raises ValueError for what is none."""
     try:
+        bytes(data).decode()
         return _RESPONSE.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = _object(read_leniently(bytes(data)))
@@ -88,7 +93,10 @@ def read_item(data: msgspec.Raw) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
+        try:
+            value = read_leniently(bytes(data))
+        except ValueError:
+            return {}
     return value if isinstance(value, dict) else {}
 
 
