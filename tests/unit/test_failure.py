@@ -17,7 +17,8 @@ from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.request import ModelRequest, ReasoningControl
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.error_body import MESSAGE_CHARACTERS_MAX, ErrorBody
-from thinkaloud_server.providers.failure import RULES, answer_failure, reasoning_refused, stream_failure
+from thinkaloud_server.providers.failure import RULES, answer_failure, stream_failure
+from thinkaloud_server.providers.refusal import reasoning_refused
 from thinkaloud_server.providers.table import vendor_for, vendor_named
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "errors"

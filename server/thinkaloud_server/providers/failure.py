@@ -22,11 +22,8 @@ from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.error_body import ErrorBody, presentable, read_error
 from thinkaloud_server.providers.offered import offered_efforts
 from thinkaloud_server.providers.reasoning import reasoning_fields
+from thinkaloud_server.providers.refusal import REFUSALS, STATE, history_refused, pattern, reasoning_refused
 from thinkaloud_server.providers.retry_after import retry_after_s
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE | re.VERBOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +46,7 @@ class Rule:
         return self.text is not None and self.text.search(body.message) is not None
 
 
-_REFUSALS = frozenset({0, 400, 404, 422, 501})
 _CLIENT = frozenset({0, *range(400, 500), 500, 501})
-
-# A history that lacks the reasoning state, or has somebody else's.
-_STATE = _pattern(
-    r"""reasoning_content.{0,60}must\ be\ passed\ back | reasoning_content\ is\ missing
-    | (missing|include)\ [`'"]?reasoning_content
-    | (missing\ a?|corrupted)\ ?[`'"]?thought[_\ ]?signature | thought[_\ ]?signature.{0,40}(missing|invalid|not\ valid)
-    | expected\ [`'"]thinking | invalid.{0,20}signature.{0,20}thinking | thinking.{0,60}signature
-    | thinking[`'"]?.{0,40}blocks?.{0,80}cannot\ be\ modified
-    | invalid.{0,20}redacted_thinking | final\ block\ in\ an\ assistant\ message\ cannot\ be\ [`'"]?thinking
-    | messages\.\d+\.content\.\d+\.(redacted_)?thinking\b
-    | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
-    | encrypted\ content.{0,60}(verified|decrypted|decode) | encrypted\ content\ is\ not\ supported\W*\Z
-    | item\ with\ id\ '?rs_.{0,80}not\ found"""
-)
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -73,13 +55,17 @@ RULES: tuple[Rule, ...] = (
         frozenset(
             {
                 *("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "payment_required"),
-                "billing_error",
+                *("billing_error", "exceeded_current_quota_error", "accountoverdueerror", "arrearage", "1113"),
+                *("not_enough_balance", "allocationquota.freetieronly", "quotaexceeded", "spending_limit_exceeded"),
             }
         ),
-        _pattern(
-            r"""insufficient\ (account\ )?(balance|credits?|funds|quota) | requires\ more\ credits | credit\ balance\ is
-            | out\ of\ credits | billing.{0,20}(limit|not\ active)
-            | specified\ API\ usage\ limits | account\ is\ (suspended|not\ active)"""
+        pattern(
+            r"""(insufficient|not\ enough)\ (account\ )?(balance|credits?|funds|quota) | requires\ more\ credits
+            | credit\ balance\ is | (out\ of|used\ all\ available|doesn't\ have\ any|no\ remaining)\ credits
+            | (included|prepaid|remaining)\ credits.{0,40}(exhausted|depleted|used\ up) | exceeded\ your\ monthly
+            | billing.{0,20}(limit|not\ active) | monthly\ spending\ limit | overdue\ balance | in\ good\ standing
+            | specified\ API\ usage\ limits | account\ is\ (suspended|not\ active) | 余额不足 | 欠费 | 额度不足
+            | free\ (tier|quota)\b.{0,40}\bexhausted | exhausted\ its\ free"""
         ),
     ),
     Rule(ErrorReason.QUOTA_EXCEEDED, frozenset({402})),
@@ -90,10 +76,11 @@ RULES: tuple[Rule, ...] = (
         frozenset(
             {"invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated", "permission_error"}
         ),
-        _pattern(
+        pattern(
             r"""(incorrect|invalid|missing|expired|no)\ api[\ _-]?key
             | api[\ _-]?key\ (is\ )?(not\ valid|invalid|missing|expired)
             | no\ (cookie\ )?auth(entication)?\ credentials | authentication\ fail | invalid\ authentication
+            | login\ fail | \A(authentication|authorization)\ error\W*\Z
             | invalid\ (subscription\ key|token\b) | (token|signature)\ (has\ )?expired"""
         ),
     ),
@@ -106,13 +93,13 @@ RULES: tuple[Rule, ...] = (
                 *("data_inspection_failed", "datainspectionfailed", "content_filter_error", "moderation", "1301"),
             }
         ),
-        _pattern(
+        pattern(
             r"""content\ (management|filter\w*|policy)|flagged\ (by|for)|input\ was\ flagged|content\ exists\ risk
             | requires\ moderation | inappropriate\ content | prompt\ was\ (blocked|filtered)"""
         ),
     ),
     Rule(ErrorReason.UPSTREAM_AUTH, frozenset({401, 403})),
-    Rule(ErrorReason.REASONING_STATE_INVALID, _REFUSALS, frozenset({"invalid_encrypted_content"}), _STATE),
+    Rule(ErrorReason.REASONING_STATE_INVALID, REFUSALS, frozenset({"invalid_encrypted_content"}), STATE),
     Rule(
         ErrorReason.CONTEXT_TOO_LONG,
         frozenset({0, 400, 413, 422, 429, 500}),
@@ -120,11 +107,19 @@ RULES: tuple[Rule, ...] = (
             {
                 *("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens"),
                 *("too_many_tokens", "string_above_max_length", "model_max_prompt_tokens_exceeded"),
-                "request_too_large",
+                *("request_too_large", "1261", "context_window_exceeded", "tokens_limit_reached"),
             }
         ),
-        _pattern(
-            r"""maximum\ context\ length | context[_\ ](length|window|size).{0,40}(exceed|limit|long|reach|maximum)
+        pattern(
+            r"""maximum\ (context|prompt|model|(allowed\ )?input|sequence)\ length
+            | context[_\ ](length|window|size).{0,40}(exceed|limit|long|reach|maximum|not\ enough)
+            | context\ length\ (of|is)\ (only\ )?\d | context\ size\ is\ \d | context\ overflow
+            | (model|prompt|input)\ token\ limit(?!.{0,20}minute) | \Atoken\ limit\ exceeded
+            | range\ of\ input\ length\ should | inputs`?\ (must\ have\ less\ than|tokens\ \+).{0,60}
+              (tokens|must\ be\ <=)
+            | (prompt|input|total\ tokens)\b.{0,40}exceeds?\ (the\ )?max
+            | max\ tokens\ of\ \d+\ exceeded | input\ (characters|length)\ limit | 超长 | 超出最大长度 | 超过最大长度
+            | (prompt|input|messages?)\ (token\ )?(count|length)\b.{0,24}exceed
             | (exceed\w*|larger\ than|longer\ than|greater\ than).{0,60}context[_\ ]?(length|window|size)?\b
             | prompt\ is\ too\ long | (input|prompt|request).{0,20}too\ (long|large)\ for
             | too\ many\ (input\ )?tokens(?!.{0,20}please\ wait)
@@ -142,10 +137,11 @@ RULES: tuple[Rule, ...] = (
                 *("overloaded_error", "provider_overloaded", "throttlingexception", "engine_overloaded_error"),
             }
         ),
-        text=_pattern(
+        text=pattern(
             r"""\brate.?limit(ed|\ exceeded|\ reached)? | too\ many\ requests | throttl | overloaded
             | (at|over|exceeded|no)\ (available\ )?capacity | server\ is\ busy | temporarily\ unavailable
-            | loading\ model | model.{0,40}is\ (currently\ )?loading"""
+            | loading\ model | model.{0,40}is\ (currently\ )?loading | (model|server)\ (is\ )?too\ busy
+            | (concurrency|concurrent\ requests?)\ limit | too\ many\ (concurrent|connections)"""
         ),
     ),
     Rule(ErrorReason.UPSTREAM_RATE_LIMITED, frozenset({425, 429, 503, 529})),
@@ -153,7 +149,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ErrorReason.UPSTREAM_ERROR,
         frozenset({404, 405}),
-        text=_pattern(
+        text=pattern(
             r"""\A((404\ )?((page|file|resource|path)\ )?not\ found\W*|an\ HTML\ page.*|method\ not\ allowed\W*)?\Z
             | \A(invalid|unrecognized\ request|unknown\ request)\ url | \Acannot\ (post|get)\  | \Ano\ route\ """
         ),
@@ -164,16 +160,21 @@ RULES: tuple[Rule, ...] = (
         frozenset(
             {
                 *("model_not_found", "model_decommissioned", "deploymentnotfound", "invalid_model", "1500", "1211"),
-                *("unknown_model", "modelnotfound", "model_not_available", "not_found_error"),
+                *("unknown_model", "modelnotfound", "model_not_available", "not_found_error", "modelnotopen"),
+                *("model_not_supported", "resource_does_not_exist", "unavailable_model"),
+                "invalidendpointormodel.notfound",
             }
         ),
-        _pattern(
+        pattern(
             r"""no\ endpoints\ found\ (for|matching) | supported\ API\ model\ names\ are | invalid\ model\b
             | not\ a\ (valid\ model|chat\ model) | (unknown|no\ such)\ model | alpha\ period\ for\ this\ model
             | \bmodels?(/\S{1,80})?\ is\ not\ found | publisher\ model\b.{0,240}\b(not\ found|not\ supported)
             | model\b.{0,120}\b(not\ found|does\ not\ exist|not\ exist|deprecated|decommissioned|was\ removed|retired)
             | model\ (identifier|id|name)\ is\ (invalid|not\ valid) | end\ of\ its\ life
-            | no\ (instances|providers?|deployments?)\ (available\ )?for\ model"""
+            | no\ (instances|providers?|deployments?)\ (available\ )?for\ model | not\ found\ the\ model\b
+            | (\A|[.:,]\ |\bthe\ )model\ \S{1,120}\ is\ not\ (available|supported|activated)\b
+            | requested\ model\ is\ not\ supported | not\ activated\ the\ model | 模型不存在
+            | reached\ (its\ )?end\ of\ life | function\ '[\w-]+':\ not\ found\ for\ account"""
         ),
     ),
     # The model called a tool that is not there, or wrongly: the provider failed, not the request.
@@ -184,7 +185,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ErrorReason.VALIDATION_FAILED,
         frozenset({500}),
-        text=_pattern(
+        text=pattern(
             r"""requires\ --\w+ | (image|audio)\ input\ is\ not\ supported | cannot\ use\ both
             | failed\ to\ (load|parse|decode)\ (image|audio|grammar|messages)|unsupported\ content"""
         ),
@@ -210,61 +211,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(ErrorReason.UPSTREAM_ERROR),
 )
-
-# Formats §2: the fields by which a request controls reasoning, as a provider names them in a refusal.
-_CONTROLS = frozenset(
-    {
-        *("reasoning", "reasoning_effort", "reasoningeffort", "reasoning_format", "include_reasoning", "thinking"),
-        *("think", "effort", "output_config", "thinkingconfig", "thinking_config", "prompt_mode", "thinking_budget"),
-        *("chat_template_kwargs", "enable_thinking", "disable_reasoning", "thinking_token_budget"),
-        *("reasoning_split", "venice_parameters", "reasoning_config", "reasoningconfig", "include"),
-    }
-)
-_HISTORY = frozenset({"messages", "input", "contents"})
-_REFUSED = _pattern(
-    r"""(does\ not|doesn't|not)\ support\ (the\ |parameter\ )?(thinking|reasoning|effort)
-    | (unsupported|unknown|unrecognized|extraneous|extra\ inputs?).{0,60}(reasoning|thinking|effort|\bthink\b)
-    | (reasoning|thinking|effort|reasoning_format)['"`.:=\w\ ]{0,40}(is\ )?
-      (not\ (supported|enabled|permitted|allowed)|must\ be\ one\ of|extra\ inputs\ are\ not)
-    | thinking.?type.{0,12}(enabled|adaptive).{0,12}not\ supported | adaptive\ thinking\ is\ not\ supported
-    | thinking(_config)?\.?include_thoughts\ is\ only\ enabled | thinking\ is\ not\ enabled\ for
-    | thinking.?(level|budget).{0,24}\ is\ (not\ supported|invalid|not\ valid) | one\ of\ thinking.?(level|budget)
-    | thinking\ (may\ not\ be\ enabled|is\ not\ configurable) | invalid\ think\ value
-    | think\ value\b.{1,30}\ is\ not\ supported | reasoning_?effort.{0,60}(input\ should\ be|expected\ one\ of)
-    | level\ .{1,20}\ not\ supported,\ valid\ levels | (?<![\w.])((thinking|reasoning)\.[\w.]+|output_config\.effort):
-    | reasoning\ prompt\ mode\ is\ not\ enabled
-    | thinking\ mode\ does\ not\ support\ this\ tool_choice
-    | (?<![\w.])(thinking|output_config):\ (input|extra)
-    | encrypted\ content\ is\ not\ supported\ with
-    | (reasoning|thinking)\ is\ mandatory | only\ works\ in\ thinking\ mode
-    | no\ endpoints\ found\ that\ support\ (?!tool|image|audio|the\ provided)
-    | no\ endpoints\ found\ that\ can\ handle\ the\ requested\ parameters"""
-)
-
-
-def reasoning_refused(status: int, body: ErrorBody) -> bool:
-    """True when the refusal is of a reasoning control, so that the same request without any may pass.
-
-    For requests that had one and of which nothing has come. "Mandatory" belongs here too: a request that says
-    nothing about reasoning is right where one that turns it off is wrong.
-    """
-    if status not in _REFUSALS:
-        return False
-    for name in body.fields:
-        steps = set(re.split(r"[.\[\]/]+", name))
-        if steps & _CONTROLS and not steps & _HISTORY:
-            return True
-    return _REFUSED.search(body.message) is not None
-
-
-def _history_refused(body: ErrorBody) -> bool:
-    """A field of a message's reasoning was refused, as Mistral refuses `reasoning_content`."""
-    for name in body.fields:
-        steps = set(re.split(r"[.\[\]/]+", name))
-        if steps & _HISTORY and steps & {"reasoning_content", "reasoning_details", "reasoning"}:
-            return True
-    return False
-
 
 _HINTED = frozenset({ErrorReason.UPSTREAM_RATE_LIMITED, ErrorReason.UPSTREAM_ERROR, ErrorReason.UPSTREAM_TIMEOUT})
 # A provider's word that nothing came of the request. Gateways that gave up waiting (504, 524) cannot know.
@@ -295,7 +241,7 @@ def _classify(
 ) -> Failure:
     known = status if status >= 400 else error.status
     refused = reasoning_sent and reasoning_refused(known, error)
-    if _history_refused(error):
+    if history_refused(error):
         reason, refused = ErrorReason.REASONING_STATE_INVALID, False
     else:
         reason = next(rule.reason for rule in RULES if rule.fits(known, error))
