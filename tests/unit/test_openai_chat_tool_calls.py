@@ -25,6 +25,8 @@ def calls(*fragments: object) -> list[tuple[str, str, str]]:
             call = found.setdefault(delta.index, ["", "", ""])
             for place, text in enumerate((delta.id, delta.name, delta.arguments)):
                 call[place] += text
+    for delta in it.finish():
+        found[delta.index][2] += delta.arguments
     assert sorted(found) == list(range(len(found)))
     return [(call[0], call[1], call[2]) for _, call in sorted(found.items())]
 
@@ -61,6 +63,31 @@ CASES: dict[str, tuple[list[object], list[tuple[str, str, str]]]] = {
     ),
     "id comes late": ([[fragment(0, None, "f", "1")], [fragment(0, "a", None, "2")]], [("a", "f", "12")]),
     "arguments are an object": ([[fragment(0, "a", "f", {"b": [1]})]], [("a", "f", '{"b":[1]}')]),
+    "no arguments before the real ones": (
+        [[fragment(0, "a", "f", "{}")], [fragment(0, arguments='{"b"')], [fragment(0, arguments=":1}")]],
+        [("a", "f", '{"b":1}')],
+    ),
+    "no arguments that stay none": ([[fragment(0, "a", "f", "{}")], [fragment(0, arguments="")]], [("a", "f", "{}")]),
+    "arguments cumulative": (
+        [[fragment(0, "a", "f", "{")], [fragment(0, arguments='{"b"')], [fragment(0, arguments='{"b":1}')]],
+        [("a", "f", '{"b":1}')],
+    ),
+    "arguments twice": (
+        [[fragment(0, "a", "f", '{"b"')], [fragment(0, arguments=":{}}")], [fragment(0, arguments='{"b":{}}')]],
+        [("a", "f", '{"b":{}}')],
+    ),
+    "a call again under the next index": (
+        [[fragment(0, "a", "f", "")], [fragment(0, arguments='{"b":1}')], [fragment(1, "a", "f", '{"b":1}')]],
+        [("a", "f", '{"b":1}')],
+    ),
+    "two calls with one id": (
+        [[fragment(0, "a", "f", '{"b":1}')], [fragment(1, "a", "f", '{"b":2}')]],
+        [("a", "f", '{"b":1}'), ("a", "f", '{"b":2}')],
+    ),
+    "objects within arguments": (
+        [[fragment(0, "a", "f", '{"b":[')], [fragment(0, arguments="{")], [fragment(0, arguments="},{")]],
+        [("a", "f", '{"b":[{},{')],
+    ),
     "arguments are a number": ([[fragment(0, "a", "f", 3)]], [("a", "f", "")]),
     "one call and no list": ([fragment(0, "a", "f", "1")], [("a", "f", "1")]),
     "no function object": ([[{"index": 0, "id": "a", "name": "f", "arguments": "1"}]], [("a", "f", "1")]),

@@ -54,6 +54,11 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
     def _ran_out(self, out: list[Delta]) -> None:
         self._over(out, marked=False)
 
+    def _end(self, out: list[Delta], *, trusted: bool = False) -> None:
+        if not self._ended and (self._finished or trusted):
+            out.extend(self._calls.finish())
+        super()._end(out, trusted=trusted)
+
     def _frame(self, frame: SseFrame, out: list[Delta], *, whole: bool) -> None:
         data = frame.data
         if frame.event:
@@ -158,6 +163,7 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
             self._ended = True
             out.append(failure)
         elif word:
+            out.extend(self._calls.finish())
             self._finish(out, finish_of(word, text_of(choice.native_finish_reason)))
 
     def _report_usage(self, chunk: Chunk, out: list[Delta]) -> None:

@@ -2,10 +2,15 @@
 
 The format numbers calls by `index`. Some vendors leave it out, some give every parallel call the same one, some send
 the id and the name again (or as "") with each fragment, some a whole call with its arguments as an object.
+
+Gateways that translate another format say arguments more than once: "{}" before the real ones (Bedrock, LiteLLM), all
+of them so far with each fragment (Qianfan), all of them again at the end, under the same index or the next one (GLM,
+LocalAI, new-api). No JSON object goes on with what it began with, so that such a fragment is known by its beginning.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +27,10 @@ class ToolCalls:
         self._names: list[str] = []
         # The call that fragments with this wire index go on with; None is the index that is missing.
         self._open: dict[int | None, int] = {}
+        # What was told of the arguments, and how much; and the calls of which "{}" is held back.
+        self._told: list[list[str]] = []
+        self._sizes: list[int] = []
+        self._empty: set[int] = set()
 
     def feed(self, fragments: object) -> Iterator[ToolCallDelta]:
         """The deltas of a chunk's `tool_calls`."""
@@ -32,6 +41,12 @@ class ToolCalls:
                 if isinstance(fragment, dict):
                     yield from self._feed(fragment)
 
+    def finish(self) -> Iterator[ToolCallDelta]:
+        """The answer is done: no arguments that stayed none."""
+        for index in sorted(self._empty):
+            yield ToolCallDelta(index, arguments="{}")
+        self._empty.clear()
+
     def _feed(self, fragment: dict[str, Any]) -> Iterator[ToolCallDelta]:
         function = fragment.get("function", fragment.get("custom", fragment))
         if not isinstance(function, dict):
@@ -40,7 +55,9 @@ class ToolCalls:
         arguments = _arguments(function.get("arguments", function.get("input")))
         if not (call_id or name or arguments):
             return
-        index = self._index(fragment.get("index"), call_id, name)
+        index = self._index(fragment.get("index"), call_id, name, arguments)
+        if arguments and "custom" not in fragment:
+            arguments = self._new_of(index, arguments)
         new_id = call_id if not self._ids[index] else ""
         new_name = name if not self._names[index] else ""
         if new_id:
@@ -50,9 +67,28 @@ class ToolCalls:
         if new_id or new_name or arguments:
             yield ToolCallDelta(index, new_id, new_name, arguments)
 
-    def _index(self, wire_index: object, call_id: str, name: str) -> int:
+    def _new_of(self, index: int, arguments: str) -> str:
+        """What these arguments add to those that were told."""
+        size = self._sizes[index]
+        if arguments[0] == "{" and size and len(arguments) >= size:
+            told = "".join(self._told[index])
+            if arguments.startswith(told):
+                arguments = arguments[size:]
+        elif not size and arguments.strip() == "{}":
+            self._empty.add(index)
+            return ""
+        if arguments and index in self._empty:
+            self._empty.discard(index)
+            arguments = arguments if arguments[0] == "{" else "{}" + arguments
+        self._told[index].append(arguments)
+        self._sizes[index] += len(arguments)
+        return arguments
+
+    def _index(self, wire_index: object, call_id: str, name: str, arguments: str) -> int:
         key = wire_index if isinstance(wire_index, int) else None
         index = self._open.get(key)
+        if index is None and key is not None:
+            index = self._said_again(call_id, name, arguments)
         if key is None and call_id in self._ids and call_id:
             index = self._ids.index(call_id)
         elif index is not None and self._is_another(index, key, call_id, name):
@@ -61,8 +97,19 @@ class ToolCalls:
             index = len(self._ids)
             self._ids.append("")
             self._names.append("")
+            self._told.append([])
+            self._sizes.append(0)
         self._open[key] = index
         return index
+
+    def _said_again(self, call_id: str, name: str, arguments: str) -> int | None:
+        """The call that this fragment repeats under a new wire index; other calls of one id have other arguments."""
+        if not call_id or not arguments or call_id not in self._ids:
+            return None
+        index = self._ids.index(call_id)
+        told = "".join(self._told[index])
+        same = arguments.startswith(told) or not _is_json(told)
+        return index if same and name in ("", self._names[index]) else None
 
     def _is_another(self, index: int, key: int | None, call_id: str, name: str) -> bool:
         """True when a fragment that could go on with this call begins another."""
@@ -71,6 +118,14 @@ class ToolCalls:
             return bool(name) or key is None
         # Without index and id, a name is the only sign of a beginning.
         return key is None and not call_id and bool(name) and bool(self._names[index])
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _string(value: object) -> str:
