@@ -22,6 +22,7 @@ class Delta(msgspec.Struct, gc=False):
     signature: Any = None
     stop_reason: Any = None
     stop_details: Any = None
+    usage: Any = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -32,6 +33,7 @@ class Event(msgspec.Struct, gc=False):
     message: Any = None
     usage: Any = None
     error: Any = None
+    stop_reason: Any = None
 
 
 _EVENT = msgspec.json.Decoder(Event)
@@ -60,6 +62,7 @@ def _read_leniently(data: bytes) -> Event | None:
         message=value.get("message"),
         usage=value.get("usage"),
         error=value.get("error"),
+        stop_reason=value.get("stop_reason"),
     )
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from thinkaloud_server.core.delta import (
     Delta,
     ReasoningDelta,
@@ -48,6 +50,8 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
         self._calls = 0
         self._counts = Counts()
         self._message = ("", "")
+        # Why it stopped, as its beginning has it already: a message that was whole when it began.
+        self._early_stop = ""
         self._handlers = {
             "message_start": self._message_start,
             "content_block_start": self._block_start,
@@ -99,7 +103,7 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
         if kind == "text_delta" or kind == "thinking_delta":
             self._text(block, index, delta, out)
         elif kind == "input_json_delta":
-            text = text_of(delta.partial_json)
+            text = _json_of(delta.partial_json)
             if block is None:
                 block = self._new("tool_use", index)
             if text and block.kind == "tool_use":
@@ -138,7 +142,15 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
         return block
 
     def _message_start(self, event: Event, out: list[Delta]) -> None:
-        self._begin_message(event.message, out)
+        """With tools of the provider's own an answer may stand in its beginning, with no event of a block."""
+        message = event.message
+        before = self._message
+        self._begin_message(message, out)
+        if isinstance(message, dict) and self._message != before:
+            for index, content in enumerate(_blocks(message.get("content"))):
+                if content.get("type") not in ("text", "thinking") or content.get("text") or content.get("thinking"):
+                    self._begin_block(index, content, out)
+            self._early_stop = text_of(message.get("stop_reason"))
 
     def _begin_message(self, message: object, out: list[Delta]) -> None:
         if not isinstance(message, dict):
@@ -188,11 +200,11 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
             self._close(block, out)
 
     def _message_delta(self, event: Event, out: list[Delta]) -> None:
-        delta = event.delta
-        word = text_of(delta.stop_reason) if delta is not None else ""
-        if word and delta is not None and not self._finished:
+        delta = event.delta or WireDelta()
+        word = text_of(delta.stop_reason) or text_of(event.stop_reason)
+        if word and not self._finished:
             self._stop(word, delta.stop_details, out)
-        self._report(out, self._counts.add(event.usage))
+        self._report(out, self._counts.add(event.usage or delta.usage))
 
     def _stop(self, word: str, details: object, out: list[Delta]) -> None:
         self._settle(out)
@@ -203,6 +215,8 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
 
     def _message_stop(self, event: Event | None, out: list[Delta]) -> None:
         self._settle(out)
+        if self._early_stop and not self._finished:
+            self._stop(self._early_stop, None, out)
         self._end(out, trusted=self._finish_optional and self._said)
 
     def _value(self, data: bytes, out: list[Delta]) -> None:
@@ -225,14 +239,22 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
 
     def _whole(self, message: Any, out: list[Delta]) -> None:
         self._begin_message({**message, "usage": None}, out)
-        content = message.get("content")
-        if isinstance(content, str):
-            content = [{"type": "text", "text": content}]
-        for index, block in enumerate(content if isinstance(content, list) else ()):
-            if isinstance(block, dict):
-                self._begin_block(index, block, out)
+        for index, block in enumerate(_blocks(message.get("content"))):
+            self._begin_block(index, block, out)
         if word := text_of(message.get("stop_reason")):
             self._stop(word, message.get("stop_details"), out)
         else:
             self._settle(out)
         self._report(out, self._counts.add(message.get("usage")))
+
+
+def _blocks(content: object) -> list[dict[str, Any]]:
+    """The blocks of a message; some servers write a text for its only one."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def _json_of(value: object) -> str:
+    """A piece of JSON text; some servers send the whole object itself."""
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else text_of(value)

@@ -33,6 +33,7 @@ class Choice(msgspec.Struct, gc=False):
     delta: Delta | None = None
     finish_reason: Any = None
     native_finish_reason: Any = None
+    error: Any = None
 
 
 class Chunk(msgspec.Struct, gc=False):
@@ -109,6 +110,7 @@ def _choice(value: dict[str, Any], delta_name: str) -> Choice:
         delta=delta,
         finish_reason=value.get("finish_reason"),
         native_finish_reason=value.get("native_finish_reason"),
+        error=value.get("error"),
     )
 
 
@@ -123,3 +125,8 @@ def text_of(value: object) -> str:
             if text := text_of(value.get(name)):
                 return text
     return ""
+
+
+def word_of(value: object) -> str:
+    """A reason to finish: a word, or SGLang's object around one (`{"type": "stop", "matched": 2}`)."""
+    return text_of(value.get("type") or value.get("reason")) if isinstance(value, dict) else text_of(value)

@@ -16,7 +16,7 @@ from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.framing import SseFrame, SseFramer
 from thinkaloud_server.providers.answer import FRAME_BYTES_MAX, AnswerDecoder, Classify
 from thinkaloud_server.providers.error_body import read_error, read_error_value
-from thinkaloud_server.providers.openai_chat.chunk import Choice, Chunk, read_answer, read_chunk, text_of
+from thinkaloud_server.providers.openai_chat.chunk import Choice, Chunk, read_answer, read_chunk, text_of, word_of
 from thinkaloud_server.providers.openai_chat.chunk import Delta as WireDelta
 from thinkaloud_server.providers.openai_chat.counts import usage_of
 from thinkaloud_server.providers.openai_chat.finish import failed_finish, finish_of
@@ -82,7 +82,7 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
             self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider sent a chunk that is not JSON")
 
     def _chunk(self, chunk: Chunk, data: bytes, out: list[Delta]) -> None:
-        if (chunk.error and _says_something(chunk.error)) or (chunk.choices is None and _is_error(chunk)):
+        if (chunk.error and _says_something(chunk.error)) or (not chunk.choices and _is_error(chunk, data)):
             self._report_usage(chunk, out)
             self._error(read_error_value(chunk.error) if chunk.error else read_error(data), out)
             return
@@ -99,7 +99,10 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
             if choice is not None:
                 self._choice(choice, out)
         if chunk.usage is not None or chunk.x_groq is not None:
+            # A failure is the last word, also where its chunk counts tokens.
+            failure = [out.pop()] if self._ended else []
             self._report_usage(chunk, out)
+            out.extend(failure)
 
     def _choice(self, choice: Choice, out: list[Delta]) -> None:
         delta = choice.delta
@@ -127,7 +130,9 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
             elif delta.function_call:
                 out.extend(self._calls.feed({"index": 0, "function": delta.function_call}))
             self._said = self._said or len(out) > before
-        if choice.finish_reason and not self._ended:
+        if choice.error and _says_something(choice.error):
+            self._error(read_error_value(choice.error), out)
+        elif choice.finish_reason:
             self._stop(choice, out)
 
     def _reasoning(self, delta: WireDelta, out: list[Delta]) -> None:
@@ -158,7 +163,7 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
     def _stop(self, choice: Choice, out: list[Delta]) -> None:
         if self._finished:
             return
-        word = text_of(choice.finish_reason)
+        word = word_of(choice.finish_reason)
         if failure := failed_finish(word):
             self._ended = True
             out.append(failure)
@@ -211,11 +216,15 @@ def _says_something(error: object) -> bool:
     return not isinstance(error, dict) or any(error.values())
 
 
-def _is_error(chunk: Chunk) -> bool:
-    """A chunk without choices that is nothing but a complaint."""
+def _is_error(chunk: Chunk, data: bytes) -> bool:
+    """A chunk without choices that is nothing but a complaint.
+
+    With an empty list of them it may be a word of success beside the token counts, unless it names a status.
+    """
     if isinstance(chunk.base_resp, dict):
         return bool(chunk.base_resp.get("status_code"))
-    return bool(chunk.detail or chunk.message)
+    complains = bool(chunk.detail or chunk.message)
+    return complains and (chunk.choices is None or read_error(data).status >= 400)
 
 
 def _is_summary(details: Any) -> bool:

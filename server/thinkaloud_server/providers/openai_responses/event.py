@@ -29,6 +29,7 @@ class Event(msgspec.Struct, gc=False):
     arguments: Any = None
     input: Any = None
     part: Any = None
+    thought: Any = None
     item: msgspec.Raw = _ABSENT
     response: msgspec.Raw = _ABSENT
 

@@ -51,6 +51,7 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
         self._calls = Calls()
         self._output = Output()
         self._begun = False
+        self._thoughts = 0
 
     def _state(self) -> str:
         return self._output.payload() if self._keeps_reasoning else ""
@@ -97,6 +98,14 @@ class ResponsesDecoder(AnswerDecoder[SseFrame]):
             if part >= 0:
                 self._said = True
                 out.append(_delta(kind, part, text))
+
+    def on_thought(self, event: Event, out: list[Delta]) -> None:
+        """Perplexity's thought about a step of its own, whole; each is a part."""
+        if text := text_of(event.thought):
+            self._thoughts += 1
+            part = self._told.more("summary", event.type, event.type, self._thoughts, text)
+            self._said = True
+            out.append(_delta("summary", part, text))
 
     def on_done(self, kind: Kind, event: Event, out: list[Delta]) -> None:
         """A part is done, and has its whole text."""
@@ -271,6 +280,11 @@ _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
         "response.custom_tool_call_input.delta": ResponsesDecoder.on_arguments,
         "response.function_call_arguments.done": ResponsesDecoder.on_arguments_done,
         "response.custom_tool_call_input.done": ResponsesDecoder.on_arguments_done,
+        "response.reasoning.started": ResponsesDecoder.on_thought,
+        "response.reasoning.search_queries": ResponsesDecoder.on_thought,
+        "response.reasoning.search_results": ResponsesDecoder.on_thought,
+        "response.reasoning.fetch_url_queries": ResponsesDecoder.on_thought,
+        "response.reasoning.fetch_url_results": ResponsesDecoder.on_thought,
         "response.output_item.added": ResponsesDecoder.on_item,
         "response.output_item.done": ResponsesDecoder.on_item_done,
     }
