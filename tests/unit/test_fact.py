@@ -18,7 +18,7 @@ def test_a_path_leads_to_its_value_or_to_nothing(path: str, value: object) -> No
 
 @pytest.mark.parametrize(
     ("paths", "found"),
-    [(("a.b",), 7), (("zero", "a.b"), 7), (("true",), 0), (("big",), 0), (("text",), 0), (("none",), 0)],
+    [(("a.b",), 7), (("zero", "a.b"), 7), (("true",), 0), (("big",), 0), (("text",), 9), (("none",), 0)],
 )
 def test_a_number_is_the_first_whole_one_above_0_that_fits(paths: tuple[str, ...], found: int) -> None:
     assert number(ITEM, paths) == found

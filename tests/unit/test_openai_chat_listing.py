@@ -141,6 +141,127 @@ ITEMS: dict[str, tuple[dict[str, Any], ModelInfo]] = {
         {"id": "a", "metadata": {"context_length": 9, "max_tokens": 5}},
         info("a", context_length=9, max_output_tokens=5),
     ),
+    "deepinfra, with tags": (
+        {"id": "a", "metadata": {"context_length": 9, "max_tokens": 5, "tags": ["vision", "reasoning"]}},
+        info("a", context_length=9, max_output_tokens=5, reasoning="optional", vision=True),
+    ),
+    "deepinfra, with other tags": ({"id": "a", "metadata": {"tags": ["prompt_cache"]}}, info("a")),
+    "novita": (
+        {
+            "id": "a/b",
+            "context_size": 9,
+            "max_output_tokens": 5,
+            "features": ["function-calling", "reasoning"],
+            "input_modalities": ["text", "image"],
+            "output_modalities": ["text"],
+            "model_type": "chat",
+            "input_token_price_per_m": 7000,
+            "output_token_price_per_m": 25000,
+        },
+        info(
+            "a/b",
+            context_length=9,
+            max_output_tokens=5,
+            reasoning="optional",
+            vision=True,
+            tools=True,
+            price=Price(7e-7, 25e-7),
+        ),
+    ),
+    "nanogpt": (
+        {
+            "id": "a",
+            "capabilities": {"vision": True, "reasoning": True, "tool_calling": True},
+            "pricing": {"prompt": 3, "completion": 15, "currency": "USD", "unit": "per_million_tokens"},
+        },
+        info("a", reasoning="optional", vision=True, tools=True, price=Price(3e-6, 15e-6)),
+    ),
+    "github models": (
+        {
+            "id": "a/b",
+            "supported_input_modalities": ["text", "image"],
+            "supported_output_modalities": ["text"],
+            "tags": ["reasoning"],
+            "capabilities": ["streaming", "tool-calling"],
+            "limits": {"max_input_tokens": 9, "max_output_tokens": 5},
+        },
+        info("a/b", context_length=9, max_output_tokens=5, reasoning="optional", vision=True, tools=True),
+    ),
+    "lmstudio": (
+        {"id": "a", "type": "vlm", "max_context_length": 9, "loaded_context_length": 4, "capabilities": ["tool_use"]},
+        info("a", context_length=4, vision=True, tools=True),
+    ),
+    "watsonx": (
+        {
+            "model_id": "a/b",
+            "functions": [{"id": "text_chat"}, {"id": "text_generation"}],
+            "model_limits": {"max_sequence_length": 9, "max_output_tokens": 5},
+            "task_ids": ["function_calling"],
+        },
+        info("a/b", context_length=9, max_output_tokens=5, tools=True),
+    ),
+    "hugging face": (
+        {
+            "id": "a/b",
+            "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
+            "providers": [
+                {"provider": "x", "status": "live", "context_length": 4, "supports_tools": True},
+                {"provider": "y", "status": "live", "context_length": 9},
+                {"provider": "z", "status": "staging"},
+            ],
+        },
+        info("a/b", context_length=9, tools=True),
+    ),
+    "litellm": (
+        {
+            "model_name": "a",
+            "model_info": {
+                "mode": "chat",
+                "max_input_tokens": 9,
+                "max_output_tokens": 5,
+                "supports_vision": True,
+                "supports_function_calling": True,
+                "supports_reasoning": True,
+                "input_cost_per_token": 2.5e-06,
+                "output_cost_per_token": 1e-05,
+            },
+        },
+        info(
+            "a",
+            context_length=9,
+            max_output_tokens=5,
+            reasoning="optional",
+            vision=True,
+            tools=True,
+            price=Price(2.5e-6, 1e-5),
+        ),
+    ),
+    "requesty": (
+        {"id": "a", "supports_vision": True, "supports_reasoning": True, "supports_tool_calling": True},
+        info("a", reasoning="optional", vision=True, tools=True),
+    ),
+    "poe": (
+        {
+            "id": "a",
+            "context_window": {"context_length": 9, "max_output_tokens": 5},
+            "reasoning": {"required": True, "supports_reasoning_effort": True},
+        },
+        info("a", context_length=9, max_output_tokens=5, reasoning="mandatory"),
+    ),
+    "glama": (
+        {"id": "a", "maxTokensInput": 9, "maxTokensOutput": 5, "capabilities": ["function_calling", "input:image"]},
+        info("a", context_length=9, max_output_tokens=5, vision=True, tools=True),
+    ),
+    "llama.cpp, a model that sees": (
+        {"name": "a", "capabilities": ["completion", "multimodal"], "meta": {"n_ctx": 4, "n_ctx_train": 9}},
+        info("a", context_length=4, vision=True),
+    ),
+    "databricks": ({"name": "a", "task": "llm/v1/chat", "state": {"ready": "READY"}}, info("a")),
+    "cloudflare": ({"id": "0b1c", "name": "@cf/a/b", "task": {"name": "Text Generation"}}, info("@cf/a/b")),
+    "numbers as text": (
+        {"id": "a", "context_length": "9", "max_output_tokens": 5.0},
+        info("a", context_length=9, max_output_tokens=5),
+    ),
     "wrong types": ({"id": "a", "context_length": "many", "capabilities": "x", "reasoning": True}, info("a")),
     "named otherwise": ({"name": "llama3:8b", "model": "llama3:8b"}, info("llama3:8b")),
 }
@@ -153,7 +274,19 @@ def test_what_a_vendor_says_of_a_model(item: dict[str, Any], expected: ModelInfo
 
 @pytest.mark.parametrize(
     "value",
-    [{"data": [{"id": "a"}]}, {"models": [{"name": "a"}]}, [{"id": "a"}], ["a"], {"data": ["a", "a", {"id": "a"}]}],
+    [
+        *(
+            {"data": [{"id": "a"}]},
+            {"models": [{"name": "a"}]},
+            [{"id": "a"}],
+            ["a"],
+            {"data": ["a", "a", {"id": "a"}]},
+        ),
+        {"total_count": 1, "resources": [{"model_id": "a"}]},
+        {"success": True, "errors": [], "result": [{"name": "a"}]},
+        {"endpoints": [{"name": "a"}]},
+        {"object": "list", "models": [{"name": "b"}], "data": [{"id": "a"}]},
+    ],
 )
 def test_the_shapes_of_a_listing(value: object) -> None:
     assert models(value) == [info("a")]
@@ -169,6 +302,17 @@ def test_the_shapes_of_a_listing(value: object) -> None:
         {"id": "a", "active": False},
         {"id": "a", "supports_chat": False},
         {"id": "a", "architecture": {"output_modalities": ["image"]}},
+        {"id": "a", "architecture": {"modality": "text->embedding"}},
+        {"id": "a", "output_modalities": ["audio"]},
+        {"id": "a", "supported_output_modalities": ["embeddings"]},
+        {"id": "a", "capabilities": {"chat_completion": False, "embeddings": True}},
+        {"id": "a", "type": "reranking"},
+        {"id": "a", "type": "transcribe"},
+        {"id": "a", "model_type": "embedding"},
+        {"model_name": "a", "model_info": {"mode": "image_generation"}},
+        {"name": "a", "task": "llm/v1/embeddings"},
+        {"name": "@cf/a", "task": {"name": "Text Embeddings"}},
+        {"model_id": "a", "functions": [{"id": "embedding"}]},
         {"id": ""},
         {},
         None,

@@ -13,11 +13,14 @@ def at(item: object, path: str) -> object:
 
 
 def number(item: object, paths: Iterable[str]) -> int:
-    """The first whole number above 0 at one of these paths, if it fits an int32; else 0."""
+    """The first whole number above 0 at one of these paths, or its digits, if it fits an int32; else 0."""
     for path in paths:
         value = at(item, path)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
-            return value
+        if isinstance(value, str) and value.isdecimal() and len(value) <= 10:
+            value = int(value)
+        # NaN fails both comparisons.
+        if (type(value) is int or type(value) is float) and 0 < value < _INT32_END and value == int(value):
+            return int(value)
     return 0
 
 

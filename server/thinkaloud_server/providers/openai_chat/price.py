@@ -24,8 +24,8 @@ class _Fields:
 
 
 _ROWS = (
-    # OpenRouter, Groq, and who copies them: text, dollars a token.
-    _Fields("pricing.prompt", "pricing.completion", ("pricing.input_cache_read",), "pricing.internal_reasoning", 1),
+    # OpenRouter, Groq, and who copies them: text, dollars a token; Chutes and NanoGPT copy all but the unit.
+    _Fields("pricing.prompt", "pricing.completion", ("pricing.input_cache_read",), "pricing.internal_reasoning"),
     _Fields(
         *("model_spec.pricing.input.usd", "model_spec.pricing.output.usd"),
         ("model_spec.pricing.cache_input.usd",),
@@ -41,8 +41,21 @@ _ROWS = (
         *("pricing.input", "pricing.output"),
         ("pricing.cache_read", "pricing.input_cache_read", "pricing.cached_input"),
     ),
+    # Hyperbolic for a million, Requesty for one.
+    _Fields("input_price", "output_price", ("cached_price",)),
+    _Fields("pricePerToken.input", "pricePerToken.output", ("pricePerToken.cacheRead",), unit=1),
+    _Fields("model_info.input_cost_per_token", "model_info.output_cost_per_token", unit=1),
+    # Novita in hundredths of a cent for a million tokens, xAI in cents for a hundred million: the same.
+    _Fields("input_token_price_per_m", "output_token_price_per_m", unit=1e4 * _MILLION),
+    _Fields(
+        *("prompt_text_token_price", "completion_text_token_price"),
+        ("cached_prompt_text_token_price",),
+        unit=1e4 * _MILLION,
+    ),
 )
-_UNITS: Mapping[object, float] = MappingProxyType({"usd_per_1m_tokens": _MILLION, "usd_per_token": 1.0})
+_UNITS: Mapping[object, float] = MappingProxyType(
+    {"usd_per_1m_tokens": _MILLION, "per_million_tokens": _MILLION, "usd_per_token": 1.0}
+)
 # Without a unit the size tells: no token costs a tenth of a cent, and no million of them less than that.
 _MOST_A_TOKEN = 1e-3
 
@@ -51,6 +64,8 @@ def price_of(item: object) -> Price | None:
     """What this model of a listing costs; None where the listing does not say, or says that it depends."""
     if amount(at(item, "pricing.hourly")):
         return None  # Together's machines for rent: their tokens say 0
+    if at(item, "pricing.currency") not in (None, "USD", "usd"):
+        return None
     return next((price for row in _ROWS if (price := _read(row, item)) is not None), None)
 
 
