@@ -153,15 +153,52 @@ def test_events_are_those_of_the_standard(data: bytes) -> None:
     assert sse([data]) == _reference(data)
 
 
+def until_the_fault(framer: SseFramer | LineFramer, pieces: Iterable[bytes]) -> list[object]:
+    """The frames, and the reason of the ChatError if there was one, which must then come of every later call too."""
+    found: list[object] = []
+    try:
+        for piece in pieces:
+            found += framer.feed(piece)
+        found += framer.end()
+    except ChatError as error:
+        found.append(error.reason)
+        with pytest.raises(ChatError, match="more than"):
+            framer.feed(b"data: x\n\n")
+        with pytest.raises(ChatError, match="more than"):
+            framer.end()
+    return found
+
+
 @given(STREAMS, st.lists(st.integers(0, 1 << 16), max_size=8), st.integers(1, 40))
 def test_the_limit_is_exceeded_in_every_cut_or_in_none(data: bytes, places: list[int], limit: int) -> None:
-    outcomes: list[list[SseFrame] | ErrorReason] = []
-    for pieces in ([data], by_byte(data), cut(data, places)):
-        try:
-            outcomes.append(sse(pieces, limit))
-        except ChatError as error:
-            outcomes.append(error.reason)
-    assert outcomes[0] == outcomes[1] == outcomes[2]
+    whole, by_bytes, pieces = (
+        until_the_fault(SseFramer(frame_bytes_max=limit), each) for each in ([data], by_byte(data), cut(data, places))
+    )
+    assert whole == by_bytes == pieces
+
+
+@given(STREAMS, st.lists(st.integers(0, 1 << 16), max_size=8), st.integers(1, 40))
+def test_a_line_is_too_long_in_every_cut_or_in_none(data: bytes, places: list[int], limit: int) -> None:
+    whole, by_bytes, pieces = (
+        until_the_fault(LineFramer(line_bytes_max=limit), each) for each in ([data], by_byte(data), cut(data, places))
+    )
+    assert whole == by_bytes == pieces
+
+
+@pytest.mark.parametrize("rest", [b"data: " + b"x" * 99, b"data: " + b"x" * 99 + b"\n\ndata: b\n\n"])
+def test_events_before_one_that_is_too_long_are_not_lost(rest: bytes) -> None:
+    framer = SseFramer(frame_bytes_max=20)
+    assert framer.feed(b": ping\n\ndata: a\n\ndata: b\n\n" + rest) == [SseFrame("", b"a"), SseFrame("", b"b")]
+    with pytest.raises(ChatError, match="more than 20 bytes"):
+        framer.feed(b"data: c\n\n")
+
+
+@pytest.mark.parametrize("rest", [b"x" * 99, b"x" * 99 + b"\n3\n"])
+def test_lines_before_one_that_is_too_long_are_not_lost(rest: bytes) -> None:
+    framer = LineFramer(line_bytes_max=20)
+    assert framer.feed(b"1\n\n2\n" + rest) == [b"1", b"2"]
+    with pytest.raises(ChatError, match="more than 20 bytes"):
+        framer.end()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ is ever cut. Comments make no frame: that bytes came at all is the caller's sign
 
     feed(data) -> frames that these bytes complete        end() -> the frame that the bytes ran out in
 
-Cutting the bytes elsewhere changes neither the frames nor whether the limit is found exceeded. Time is linear in
-the bytes. After a ChatError a framer is of no more use.
+Cutting the bytes elsewhere changes neither the frames nor whether the limit is found exceeded: frames that were whole
+before one that is too long are returned first, and the next call raises the ChatError. Time is linear in the bytes.
+After a ChatError a framer is of no more use.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class SseFramer:
     """
 
     def __init__(self, *, frame_bytes_max: int) -> None:
+        # Below 0 once the limit was exceeded, so that the way of the common chunk needs no check of its own.
         self._frame_bytes_max = frame_bytes_max
+        self._fault: ChatError | None = None
         self._begun = False
         self._after_cr = False
         # The event that is being read: the start of its next line, its data lines, and its size so far.
@@ -71,6 +74,8 @@ class SseFramer:
         The standard would drop it. Several providers end without an empty line, so it is returned when it has
         data; that data may have been cut anywhere, and is then for the decoder to refuse.
         """
+        if self._fault is not None:
+            raise self._fault
         if self._line:
             lines = [bytes(self._line)]
             self._line.clear()
@@ -86,7 +91,7 @@ class SseFramer:
             self._line += tail
             self._size += len(tail)
             if self._size > self._frame_bytes_max:
-                raise _too_long(self._frame_bytes_max)
+                raise self._fault or _too_long(self._frame_bytes_max)
             return []
         whole_size = self._size
         if self._line:
@@ -94,7 +99,7 @@ class SseFramer:
             lines[0] = bytes(self._line + lines[0])
             self._line.clear()
         if self._size + len(data) > self._frame_bytes_max:
-            self._check_sizes(whole_size, lines, tail)
+            lines, tail = self._within_limit(whole_size, lines, tail)
         if not self._begun:
             self._drop_byte_order_mark(lines)
         frames: list[SseFrame] = []
@@ -139,13 +144,21 @@ class SseFramer:
         self._event = self._id = ""
         return frame
 
-    def _check_sizes(self, size: int, lines: list[bytes], tail: bytes) -> None:
-        for line in lines:
-            size = size + len(line) + 1 if line else 0
+    def _within_limit(self, size: int, lines: list[bytes], tail: bytes) -> tuple[list[bytes], bytes]:
+        """The lines and their tail, or, where an event is too long, the lines of the events before it."""
+        if self._fault is not None:
+            raise self._fault
+        whole = 0
+        for number, line in enumerate([*lines, tail]):
+            size += len(line) + (number < len(lines))
+            if not line and number < len(lines):
+                whole, size = number + 1, 0
             if size > self._frame_bytes_max:
-                raise _too_long(self._frame_bytes_max)
-        if size + len(tail) > self._frame_bytes_max:
-            raise _too_long(self._frame_bytes_max)
+                self._fault, self._frame_bytes_max = _too_long(self._frame_bytes_max), -1
+                if not whole:
+                    raise self._fault
+                return lines[:whole], b""
+        return lines, tail
 
     def _with_line_feeds(self, data: bytes) -> bytes:
         """The same lines, ended by LF. A CR ends its line at once; an LF that follows it, even later, is part of it."""
@@ -162,29 +175,47 @@ class LineFramer:
     """
 
     def __init__(self, *, line_bytes_max: int) -> None:
+        # Below 0 once the limit was exceeded.
         self._line_bytes_max = line_bytes_max
+        self._fault: ChatError | None = None
         self._line = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that these bytes complete."""
         lines = data.split(b"\n")
         tail = lines.pop()
+        too_long = len(self._line) + len(data) > self._line_bytes_max
         if lines and self._line:
             lines[0] = bytes(self._line + lines[0])
             self._line.clear()
         self._line += tail
-        for line in lines:
-            if len(line) > self._line_bytes_max:
-                raise _too_long(self._line_bytes_max)
-        if len(self._line) > self._line_bytes_max:
-            raise _too_long(self._line_bytes_max)
+        if too_long:
+            return self._within_limit(lines)
         return [stripped for line in lines if (stripped := line.strip())]
 
     def end(self) -> list[bytes]:
         """The last line, when the bytes ran out before its line end; it may have been cut anywhere."""
+        if self._fault is not None:
+            raise self._fault
         line = bytes(self._line).strip()
         self._line.clear()
         return [line] if line else []
+
+    def _within_limit(self, lines: list[bytes]) -> list[bytes]:
+        """What `feed` returns, up to a line that is too long."""
+        if self._fault is not None:
+            raise self._fault
+        frames: list[bytes] = []
+        for number, line in enumerate([*lines, bytes(self._line)]):
+            if len(line) > self._line_bytes_max:
+                self._fault, self._line_bytes_max = _too_long(self._line_bytes_max), -1
+                self._line.clear()
+                break
+            if number < len(lines) and (stripped := line.strip()):
+                frames.append(stripped)
+        if self._fault is not None and not frames:
+            raise self._fault
+        return frames
 
 
 def _unfinished_size(size: int, lines: list[bytes]) -> int:
