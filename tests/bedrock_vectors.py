@@ -69,6 +69,14 @@ def titan(words: str, **more: object) -> bytes:
     return chunk(outputText=words, index=0, **more)
 
 
+def choice_call(**call: object) -> dict[str, object]:
+    return {"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}}
+
+
+def server_tool(kind: str, **fields: object) -> dict[str, object]:
+    return {"contentBlockIndex": 0, "start": {kind: {"toolUseId": "s1", **fields}}}
+
+
 ANTHROPIC = [
     chunk(
         type="message_start",
@@ -109,6 +117,21 @@ WHOLE = {
     "stopReason": "tool_use",
     "usage": {"inputTokens": 7, "outputTokens": 5, "totalTokens": 12},
 }
+CITED = {
+    "output": {
+        "message": {
+            "content": [
+                {"text": "As it says, "},
+                {"citationsContent": {"citations": [{"title": "a page"}], "content": [{"text": "Rome is old"}]}},
+                {"text": "."},
+                {"toolUse": {"toolUseId": "s1", "name": "browser", "input": {}, "type": "server_tool_use"}},
+            ]
+        }
+    },
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 7, "outputTokens": 5, "totalTokens": 12},
+}
+METRICS = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 9, "outputTokenCount": 7}}
 NOT_JSON = message({":event-type": "contentBlockDelta", ":message-type": "event"}, b"nonsense")
 WEIRD = b'{"contentBlockIndex":0,"delta":{"text":"a\\ud83d","x":NaN}}'
 WRONG_TYPES = b'{"contentBlockIndex":"0","delta":{"text":5,"reasoningContent":[],"toolUse":{"input":{}}}}'
@@ -192,7 +215,70 @@ ANSWERS: dict[str, bytes] = {
     + titan("llo", completionReason="LENGTH", inputTextTokenCount=3, totalOutputTextTokenCount=4),
     "invoke-titan-blocked": titan("No.", **{"amazon-bedrock-guardrailAction": "INTERVENED", "inputTextTokenCount": 6}),
     "invoke-titan-cut": titan("He") + titan("llo"),
-    "invoke-of-another-model": chunk(generation="Hi", stop_reason="stop"),
+    "invoke-of-another-model": chunk(somethingNew="Hi", stop_reason="stop"),
+    "invoke-llama": chunk(generation="He", prompt_token_count=3, generation_token_count=1, stop_reason=None)
+    + chunk(generation="llo", prompt_token_count=None, generation_token_count=2, stop_reason="length", **METRICS),
+    "invoke-llama-cut": chunk(generation="He", prompt_token_count=3, generation_token_count=1, stop_reason=None),
+    "invoke-mistral": chunk(outputs=[{"text": "Hi", "stop_reason": None}])
+    + chunk(outputs=[{"text": "", "stop_reason": "stop"}], **METRICS),
+    "invoke-cohere": chunk(is_finished=False, index=0, text="Hi")
+    + chunk(is_finished=True, finish_reason="MAX_TOKENS", **METRICS),
+    "invoke-command-r": chunk(event_type="stream-start", is_finished=False, generation_id="g")
+    + chunk(event_type="text-generation", is_finished=False, text="Hi")
+    + chunk(event_type="stream-end", is_finished=True, finish_reason="COMPLETE", response={"text": "Hi"}, **METRICS),
+    "invoke-claude-2": chunk(type="completion", completion=" Hi", stop_reason=None, stop=None)
+    + chunk(type="completion", completion="", stop_reason="stop_sequence", stop="Human:", **METRICS),
+    "invoke-nova": chunk(messageStart={"role": "assistant"})
+    + chunk(contentBlockDelta={"delta": {"text": "Hi"}, "contentBlockIndex": 0})
+    + chunk(contentBlockStop={"contentBlockIndex": 0})
+    + chunk(contentBlockStart={"start": {"toolUse": {"toolUseId": "t1", "name": "weather"}}, "contentBlockIndex": 1})
+    + chunk(contentBlockDelta={"delta": {"toolUse": {"input": '{"city":"Rome"}'}}, "contentBlockIndex": 1})
+    + chunk(messageStop={"stopReason": "tool_use"})
+    + chunk(metadata={"usage": {"inputTokens": 9, "outputTokens": 7}}, **METRICS),
+    "invoke-choices": chunk(choices=[{"index": 0, "delta": {"role": "assistant", "reasoning": "Hm"}}])
+    + chunk(choices=[{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}])
+    + chunk(choices=[choice_call(id="t1", function={"name": "weather", "arguments": ""})])
+    + chunk(choices=[choice_call(function={"arguments": '{"city":"Rome"}'})])
+    + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], **METRICS),
+    "invoke-choices-of-text": chunk(choices=[{"text": "Hi", "stop_reason": None}])
+    + chunk(choices=[{"text": "!", "stop_reason": "length"}], **METRICS),
+    "server-tool": START
+    + event("contentBlockStart", server_tool("toolUse", type="server_tool_use", name="nova_code_interpreter"))
+    + delta(0, toolUse={"input": '{"snippet":"6*7"}'})
+    + stop(0)
+    + event("contentBlockStart", server_tool("toolResult", type="nova_code_interpreter_result", status="success"))
+    + delta(0, toolResult=[{"json": {"stdOut": "42"}}])
+    + stop(0)
+    + text("It is 42.", 1)
+    + end(),
+    "tool-calls-in-blocks-of-one-number": START
+    + call(0, "t1", "{}")
+    + call(0, "t2", "{}")
+    + call(1, "t3", "{}")
+    + end("tool_use"),
+    "empty-texts-between-blocks": START
+    + text("")
+    + stop(0)
+    + thought("Hm", 1)
+    + stop(1)
+    + text("", 2)
+    + stop(2)
+    + call(3, "functions.weather:0", '{"city":"Rome"}')
+    + text("", 4)
+    + end("tool_use"),
+    "citations-are-not-told": START
+    + text("As it says, ")
+    + stop(0)
+    + delta(1, citation={"title": "a page", "sourceContent": [{"text": "Rome is old."}]})
+    + text("Rome is old", 1)
+    + stop(1)
+    + text(".", 2)
+    + end(),
+    "usage-with-a-guardrails-trace": START
+    + text("{ADDRESS} is old.")
+    + event("messageStop", {"stopReason": "guardrail_intervened"})
+    + event("metadata", {"trace": {"guardrail": {"modelOutput": ["Rome"]}}, "usage": {"inputTokens": 7}}),
+    "answer-is-not-streamed-and-cites": json.dumps(CITED).encode(),
     "invoke-is-not-base64": event("chunk", {"bytes": "?"}),
 }
 

@@ -1,4 +1,4 @@
-"""Events of InvokeModel: Anthropic's and Titan's, in base64."""
+"""Events of InvokeModel: Anthropic's, in base64, and which are left to the forms of other models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from thinkaloud_server.core.usage import Usage
-from thinkaloud_server.providers.bedrock_converse.invoke import InvokeCounts, Said, read_chunk
+from thinkaloud_server.providers.bedrock_converse.invoke import InvokeCounts, read_chunk
+from thinkaloud_server.providers.bedrock_converse.invoke_models import Said
 
 
 def said(event: object) -> list[Said]:
@@ -40,18 +41,22 @@ CASES: list[tuple[dict[str, Any], list[tuple[str, str, int]]]] = [
     ({"type": "message_stop"}, [("usage", "", 0), ("end", "", 0)]),
     ({"type": "error", "error": {"message": "x"}}, [("error", "", 0)]),
     ({"type": "ping"}, []),
-    ({"generation": "Hi"}, []),
-    ({"outputText": "a"}, [("begin", "", 0), ("text", "a", 0), ("usage", "", 0)]),
     (
-        {"outputText": None, "completionReason": "FINISH"},
-        [("begin", "", 0), ("text", "", 0), ("usage", "", 0), ("stop", "FINISH", 0)],
+        {"type": "completion", "completion": "a"},
+        [("begin", "", 0), ("text", "a", 0), ("stop", "", 0), ("usage", "", 0)],
     ),
+    ({"somethingNew": "Hi"}, []),
 ]
 
 
 @pytest.mark.parametrize(("event", "expected"), CASES)
 def test_what_an_event_says(event: dict[str, Any], expected: list[tuple[str, str, int]]) -> None:
     assert [(each.what, each.text, each.index) for each in said(event)] == expected
+
+
+def test_what_is_json_to_python_alone_is_read_all_the_same() -> None:
+    data = b64encode(b'{"outputText": "a\\ud83d", "score": NaN}').decode()
+    assert [each.text for each in read_chunk(data) if each.what == "text"] == ["a\ufffd"]
 
 
 @pytest.mark.parametrize("event", [[], None, "x", 3])

@@ -1,7 +1,8 @@
 """The dialect `bedrock-converse`: POST /model/{model}/converse-stream of Amazon Bedrock, a binary event stream back.
 
     request.py     the request; content.py its messages, tools.py its tools
-    stream.py      the answer, decoded as it comes; event.py its events typed, invoke.py those of InvokeModel
+    stream.py      the answer, decoded as it comes; event.py its events typed, invoke.py those of InvokeModel,
+                   invoke_models.py of models other than Anthropic's
     whole.py       an answer that was not streamed
     counts.py      token counts
     finish.py      why the model stopped

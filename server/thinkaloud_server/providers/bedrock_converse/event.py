@@ -38,6 +38,7 @@ class BlockDelta(msgspec.Struct, gc=False):
 class ToolStart(msgspec.Struct, gc=False):
     toolUseId: str = ""  # the wire's name
     name: str = ""
+    type: Any = None
 
 
 class Start(msgspec.Struct, gc=False):

@@ -6,9 +6,10 @@ from thinkaloud_server.core.delta import Failure, Finish, FinishReason
 from thinkaloud_server.core.errors import ErrorReason
 
 _REASONS: dict[str, FinishReason] = {
-    "tool_use": "tool_calls",
+    **dict.fromkeys(("tool_use", "tool_calls"), "tool_calls"),
     **dict.fromkeys(("max_tokens", "model_context_window_exceeded", "length"), "length"),
     **dict.fromkeys(("guardrail_intervened", "content_filtered", "refusal", "intervened"), "content_filter"),
+    **dict.fromkeys(("content_filter", "error_toxic"), "content_filter"),
 }
 _FAILURES = {
     "malformed_model_output": "the model's answer was malformed",

@@ -1,47 +1,34 @@
 """Events of InvokeModelWithResponseStream: the model's own, each in a `chunk`. Read so far as chats need it.
 
-Two forms are known, Anthropic's (`type` says what) and Titan's (`outputText`); others are passed over.
+Anthropic's (`type` says what) are read here, those of other models in invoke_models.py; what nobody knows is passed
+over.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.providers.bedrock_converse.invoke_models import Said, counts, read_other
 from thinkaloud_server.providers.fact import at, count
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One thing that such an event says: `what` names it, `index` is its block."""
-
-    what: str
-    text: str = ""
-    index: int = 0
-    more: Any = None
+from thinkaloud_server.providers.lenient import read_leniently
 
 
 def read_chunk(data: str) -> Iterator[Said]:
     """What the event in this base64 says. Raises ValueError for what is no JSON object in base64."""
-    event = msgspec.json.decode(b64decode(data))
+    text = b64decode(data)
+    try:
+        event = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        event = read_leniently(text)
     if not isinstance(event, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - one error for all that is no event
-    yield from _titan(event) if "outputText" in event else _anthropic(event)
-
-
-def _titan(event: dict[str, Any]) -> Iterator[Said]:
-    yield Said("begin")
-    yield Said("text", _text(event.get("outputText")))
-    yield Said("usage", more=_counts(event, "inputTextTokenCount", "totalOutputTextTokenCount"))
-    if event.get("amazon-bedrock-guardrailAction") == "INTERVENED":
-        yield Said("stop", "INTERVENED")
-    elif word := _text(event.get("completionReason")):
-        yield Said("stop", word)
+    kind = event.get("type")
+    yield from _anthropic(event) if isinstance(kind, str) and kind != "completion" else read_other(event)
 
 
 def _anthropic(event: dict[str, Any]) -> Iterator[Said]:
@@ -63,7 +50,7 @@ def _anthropic(event: dict[str, Any]) -> Iterator[Said]:
                 yield Said("stop", word)
         case "message_stop":
             metrics = event.get("amazon-bedrock-invocationMetrics")
-            yield Said("usage", more=_counts(metrics, "inputTokenCount", "outputTokenCount"))
+            yield Said("usage", more=counts(metrics, "inputTokenCount", "outputTokenCount"))
             yield Said("end")
         case "error":
             yield Said("error", more=event)
@@ -82,11 +69,6 @@ def _begun(index: int, block: object) -> Iterator[Said]:
             yield Said("reasoning", _text(at(block, "thinking")), index)
         case _:
             yield Said("text", _text(at(block, "text")), index)
-
-
-def _counts(value: object, inputs: str, outputs: str) -> dict[str, int]:
-    """Counts under Anthropic's names."""
-    return {"input_tokens": count(value, inputs), "output_tokens": count(value, outputs)}
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from thinkaloud_server.core.delta import (
     Delta,
     Failure,
@@ -31,7 +33,8 @@ from thinkaloud_server.providers.bedrock_converse.event import (
 )
 from thinkaloud_server.providers.bedrock_converse.failure import frame_error
 from thinkaloud_server.providers.bedrock_converse.finish import finish_of
-from thinkaloud_server.providers.bedrock_converse.invoke import InvokeCounts, Said, read_chunk
+from thinkaloud_server.providers.bedrock_converse.invoke import InvokeCounts, read_chunk
+from thinkaloud_server.providers.bedrock_converse.invoke_models import Said
 from thinkaloud_server.providers.bedrock_converse.replay import ReplayState
 from thinkaloud_server.providers.bedrock_converse.whole import read_answer
 from thinkaloud_server.providers.error_body import read_error, read_error_value
@@ -47,8 +50,9 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
             EventStreamFramer(frame_bytes_max=frame_bytes_max), classify=classify, answer_bytes_max=frame_bytes_max
         )
         self._replay = ReplayState()
-        # The wire's number of a block -> ours of a call.
+        # The wire's number of a block -> ours of a call. A number that comes again is another call's.
         self._calls: dict[int, int] = {}
+        self._calls_count = 0
         self._begun = False
         self._invoked = InvokeCounts()
 
@@ -98,6 +102,10 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
         event = read_event(data, BlockStart)
         if event.start is not None and event.start.toolUse is not None:
             tool = event.start.toolUse
+            if tool.type == "server_tool_use":
+                # Amazon runs it and goes on (Nova's code interpreter): nothing for the caller to do.
+                self._calls.pop(event.contentBlockIndex, None)
+                return
             self._call(event.contentBlockIndex, tool.toolUseId, tool.name, out)
 
     def _block_delta(self, data: bytes, out: list[Delta]) -> None:
@@ -130,6 +138,8 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
                 self._begin_answer(out, said.text, said.more or "")
             case "text" if said.text:
                 self._text(said.index, said.text, out)
+            case "converse" if said.text in _READERS:
+                _READERS[said.text](self, msgspec.json.encode(said.more), out)
             case "reasoning":
                 self._reasoning(said.index, Reasoning(text=said.text), out)
             case "signature":
@@ -138,7 +148,7 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
                 self._reasoning(said.index, Reasoning(redactedContent=said.text), out)
             case "call":
                 self._call(said.index, said.text, said.more, out)
-            case "input":
+            case "input" if said.text:
                 self._input(said.index, said.text, out)
             case "usage":
                 self._report(out, self._invoked.add(said.more))
@@ -166,7 +176,7 @@ class ConverseDecoder(AnswerDecoder[EventFrame]):
 
     def _call(self, index: int, call_id: str, name: str, out: list[Delta]) -> None:
         self._said = True
-        self._calls[index] = len(self._calls)
+        self._calls[index], self._calls_count = self._calls_count, self._calls_count + 1
         self._replay.call(index, call_id)
         out.append(ToolCallDelta(self._calls[index], call_id, name))
 

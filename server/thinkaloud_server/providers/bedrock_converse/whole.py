@@ -31,9 +31,11 @@ def _event(name: str, fields: dict[str, Any]) -> Told:
 
 
 def _told(block: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(text := at(block, "text"), str):
-        yield "contentBlockDelta", {"delta": {"text": text}}
-    if isinstance(tool := at(block, "toolUse"), dict):
+    cited = at(block, "citationsContent.content")
+    for piece in (block, *(cited if isinstance(cited, list) else ())):
+        if isinstance(text := at(piece, "text"), str):
+            yield "contentBlockDelta", {"delta": {"text": text}}
+    if isinstance(tool := at(block, "toolUse"), dict) and tool.get("type") != "server_tool_use":
         start = {"toolUseId": tool.get("toolUseId"), "name": tool.get("name")}
         yield "contentBlockStart", {"start": {"toolUse": start}}
         arguments = msgspec.json.encode(tool.get("input", {})).decode()
