@@ -33,6 +33,7 @@ MESSAGES: dict[str, tuple[object, str]] = {
     "minimax": ({"base_resp": {"status_code": 1004, "status_msg": "m"}}, "m"),
     "error_msg": ({"error_code": 17, "error_msg": "m"}, "m"),
     "errors": ({"errors": [{"message": "m"}]}, "m"),
+    "amazon, of older services": ({"Message": "m"}, "m"),
     "white space": ({"error": {"message": " a\n\n b\t"}}, "a b"),
     "nothing": ({}, ""),
     "null": (None, ""),
@@ -186,3 +187,13 @@ def test_nothing_makes_it_raise(value: object) -> None:
 def test_depth_is_bounded() -> None:
     read_error(b'{"error":' * 5_000 + b"1" + b"}" * 5_000)
     read_error(b"[" * 200_000)
+
+
+def test_amazons_type_is_named_without_its_service() -> None:
+    value = {"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}
+    assert "unknownoperationexception" in read_error_value(value).codes
+
+
+def test_a_field_that_google_names_in_its_details_is_found() -> None:
+    details = [{"@type": "x/google.rpc.BadRequest", "fieldViolations": [{"field": "contents[0].parts[1].text"}]}]
+    assert read_error_value({"error": {"message": "m", "details": details}}).fields == ("contents[0].parts[1].text",)

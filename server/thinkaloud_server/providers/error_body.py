@@ -20,10 +20,23 @@ _BODY_BYTES_MAX = 1 << 20
 # What is searched for the words of the rules; a message that is longer is somebody's prompt or page.
 _SEARCHED_CHARACTERS_MAX = 4_000
 # Keys under which a message, or an object with one, hides; in the order in which they are believed.
-_MESSAGE_KEYS = ("error", "message", "detail", "msg", "error_message", "error_msg", "status_msg", "errors")
-_CODE_KEYS = ("code", "type", "status", "error_type", "error_code", "provider_code", "reason", "status_code")
+_MESSAGE_KEYS = ("error", "message", "Message", "detail", "msg", "error_message", "error_msg", "status_msg", "errors")
+# Amazon writes "com.amazon.coral.service#Name" into __type.
+_CODE_KEYS = ("code", "type", "__type", "status", "error_type", "error_code", "provider_code", "reason", "status_code")
 _FIELD_KEYS = ("param", "field")
-_WRAPPERS = ("metadata", "raw", "base_resp", "details", "innererror", "error", "detail", "errors", "body")
+_WRAPPERS = (
+    "metadata",
+    "raw",
+    "base_resp",
+    "details",
+    "innererror",
+    "error",
+    "detail",
+    "errors",
+    "body",
+    "fieldViolations",
+    "Output",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,9 @@ def read_error(body: bytes) -> ErrorBody:
 def read_error_value(value: object) -> ErrorBody:
     """The same for a decoded value, as the `error` of a chunk."""
     found = list(_objects(value, 0))
-    codes = {str(item[key]).lower() for item in found for key in _CODE_KEYS if _is_code(item.get(key))}
+    codes = {
+        str(item[key]).rpartition("#")[2].lower() for item in found for key in _CODE_KEYS if _is_code(item.get(key))
+    }
     return ErrorBody(
         message=_one_line(_innermost(value, 0)[:_SEARCHED_CHARACTERS_MAX]),
         codes=frozenset(codes),

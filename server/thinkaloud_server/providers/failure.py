@@ -65,7 +65,8 @@ RULES: tuple[Rule, ...] = (
             | (included|prepaid|remaining)\ credits.{0,40}(exhausted|depleted|used\ up) | exceeded\ your\ monthly
             | billing.{0,20}(limit|not\ active) | monthly\ spending\ limit | overdue\ balance | in\ good\ standing
             | specified\ API\ usage\ limits | account\ is\ (suspended|not\ active) | 余额不足 | 欠费 | 额度不足
-            | free\ (tier|quota)\b.{0,40}\bexhausted | exhausted\ its\ free"""
+            | free\ (tier|quota)\b.{0,40}\bexhausted | exhausted\ its\ free
+            | credits?\ (is|are)\ depleted | spending\ (cap|limit) | valid\ payment\ instrument"""
         ),
     ),
     Rule(ErrorReason.QUOTA_EXCEEDED, frozenset({402})),
@@ -81,7 +82,8 @@ RULES: tuple[Rule, ...] = (
             | api[\ _-]?key\ (is\ )?(not\ valid|invalid|missing|expired)
             | no\ (cookie\ )?auth(entication)?\ credentials | authentication\ fail | invalid\ authentication
             | login\ fail | \A(authentication|authorization)\ error\W*\Z
-            | invalid\ (subscription\ key|token\b) | (token|signature)\ (has\ )?expired"""
+            | invalid\ (subscription\ key|token\b) | (token|signature)\ (has\ )?expired
+            | model\ access\ is\ denied | use\ case\ details\ have\ not\ been\ submitted"""
         ),
     ),
     Rule(
@@ -170,10 +172,12 @@ RULES: tuple[Rule, ...] = (
             | not\ a\ (valid\ model|chat\ model) | (unknown|no\ such)\ model | alpha\ period\ for\ this\ model
             | \bmodels?(/\S{1,80})?\ is\ not\ found | publisher\ model\b.{0,240}\b(not\ found|not\ supported)
             | model\b.{0,120}\b(not\ found|does\ not\ exist|not\ exist|deprecated|decommissioned|was\ removed|retired)
+            | model\b.{0,120}\bno\ longer\ available
             | model\ (identifier|id|name)\ is\ (invalid|not\ valid) | end\ of\ its\ life
             | no\ (instances|providers?|deployments?)\ (available\ )?for\ model | not\ found\ the\ model\b
             | (\A|[.:,]\ |\bthe\ )model\ \S{1,120}\ is\ not\ (available|supported|activated)\b
             | requested\ model\ is\ not\ supported | not\ activated\ the\ model | 模型不存在
+            | with\ on-demand\ throughput | marked\ by\ provider\ as\ legacy
             | reached\ (its\ )?end\ of\ life | function\ '[\w-]+':\ not\ found\ for\ account"""
         ),
     ),
@@ -193,7 +197,8 @@ RULES: tuple[Rule, ...] = (
     Rule(ErrorReason.UPSTREAM_TIMEOUT, frozenset({408, 504, 522, 524})),
     Rule(ErrorReason.UPSTREAM_TIMEOUT, codes=frozenset({"timeout_error"})),
     Rule(ErrorReason.VALIDATION_FAILED, frozenset({501})),
-    Rule(ErrorReason.UPSTREAM_ERROR, frozenset(range(500, 600))),
+    # 499 is Google's "cancelled": nothing was wrong with the request.
+    Rule(ErrorReason.UPSTREAM_ERROR, frozenset({499, *range(500, 600)})),
     Rule(ErrorReason.VALIDATION_FAILED, frozenset(range(400, 500))),
     # Inside a stream, where there is no status: what the Responses API calls a bad request there.
     Rule(

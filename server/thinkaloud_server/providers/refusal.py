@@ -34,7 +34,8 @@ STATE = pattern(
     | supplied:\ (messages|input)[.\[]\d+\]?\.reasoning
     | of\ type\ 'reasoning'\ was\ provided\ without | without\ its\ required\ 'reasoning'\ item
     | encrypted\ content.{0,60}(verified|decrypted|decode) | encrypted\ content\ is\ not\ supported\W*\Z
-    | item\ with\ id\ '?rs_.{0,80}not\ found"""
+    | item\ with\ id\ '?rs_.{0,80}not\ found
+    | (reasoningContent\b|reasoning\ content).{0,80}(field|try\ again|satisfy\ constraint)"""
 )
 
 # Formats §2: the fields by which a request controls reasoning, as a provider names them in a refusal.
@@ -47,6 +48,9 @@ _CONTROLS = frozenset(
     }
 )
 _HISTORY = frozenset({"messages", "input", "contents"})
+_STATE_FIELDS = frozenset(
+    {"reasoning_content", "reasoning_details", "reasoning", "thought_signature", "thoughtsignature"}
+)
 # Other fields of a request, in which a word for reasoning means something else, and that reasoning models refuse.
 _OTHERS = frozenset(
     {
@@ -71,7 +75,9 @@ _REFUSED = pattern(
     | thinking.?type.{{0,12}}(enabled|adaptive).{{0,12}}not\ supported | adaptive\ thinking\ is\ not\ supported
     | thinking(_config)?\.?include_thoughts\ is\ only\ enabled | thinking\ is\ not\ enabled\ for
     | thinking.?(level|budget).{{0,24}}\ is\ (not\ supported|invalid|not\ valid) | one\ of\ thinking.?(level|budget)
-    | thinking\ (may\ not\ be\ enabled|is\ not\ configurable) | invalid\ think\ value
+    | thinking\ (may\ not\ be\ enabled|can'?t\ be\ disabled|is\ not\ configurable)
+    | invalid\ think\ value | invalid\ value\ at\ '[\w.]*thinking | ChatRequest\.think\b | \#/(thinking|reasoning)
+    | must\ be\ unset\ when\ reasoning | reasoning.?config\ value\ is\ invalid | thinking.?token_budget\ must
     | think\ value\b.{{1,30}}\ is\ not\ supported | reasoning_?effort.{{0,60}}(input\ should\ be|expected\ one\ of)
     | level\ .{{1,20}}\ not\ supported,\ valid\ levels
     | (?<![\w.])((thinking|reasoning)\.[\w.]+|output_config\.effort):
@@ -108,7 +114,7 @@ def history_refused(body: ErrorBody) -> bool:
     """A field of a message's reasoning was refused, as Mistral refuses `reasoning_content`."""
     for name in body.fields:
         steps = _steps(name)
-        if steps & _HISTORY and steps & {"reasoning_content", "reasoning_details", "reasoning"}:
+        if steps & _HISTORY and steps & _STATE_FIELDS:
             return True
     return False
 
