@@ -120,6 +120,7 @@ CLAUDE_47 = "anthropic.claude-opus-4-7"
 CLAUDE_5 = "global.anthropic.claude-opus-5"
 GPT_OSS = "openai.gpt-oss-120b-1:0"
 NOVA_2 = "us.amazon.nova-2-lite-v1:0"
+GPT_5 = "us.openai.gpt-5.6-sol"
 ADAPTIVE = {"type": "adaptive", "display": "summarized"}
 # model, control, additionalModelRequestFields, whether a note says that it was changed
 THINK: list[tuple[str, Control | None, object, bool]] = [
@@ -154,6 +155,21 @@ THINK: list[tuple[str, Control | None, object, bool]] = [
     (NOVA_2, Control("high"), {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}, False),
     (NOVA_2, Control("none"), {"reasoningConfig": {"type": "disabled"}}, False),
     (NOVA, Control("high"), None, True),
+    (GPT_5, None, None, False),
+    (GPT_5, Control(), {"reasoning": {"summary": "auto"}}, False),
+    (GPT_5, Control("minimal"), {"reasoning": {"summary": "auto", "effort": "low"}}, True),
+    (GPT_5, Control("max"), {"reasoning": {"summary": "auto", "effort": "max"}}, False),
+    (GPT_5, Control("none"), {"reasoning": {"effort": "none"}}, False),
+    ("deepseek.v3.2", None, None, False),
+    ("deepseek.v3.2", Control("medium"), {"reasoning_config": "medium"}, False),
+    ("deepseek.v3.2", Control("none"), None, False),
+    ("us.deepseek.r1-v1:0", Control("high"), None, True),
+    ("qwen.qwen3-32b-v1:0", Control("low"), {"reasoning_config": "low"}, False),
+    ("qwen.qwen3-32b-v1:0", Control("medium"), {"reasoning_config": "high"}, True),
+    ("qwen.qwen3-coder-30b-a3b-v1:0", Control("high"), None, True),
+    ("moonshotai.kimi-k2.5", Control(), {"reasoning_config": "high"}, False),
+    ("moonshot.kimi-k2-thinking", Control("high"), None, True),
+    ("zai.glm-5", Control("low"), {"reasoning_config": "high"}, True),
 ]
 
 
@@ -183,15 +199,50 @@ def test_a_budget_stays_below_the_limit_of_the_output(max_tokens: int, budget: i
     assert body["inferenceConfig"] == {"maxTokens": max_tokens}
 
 
+@pytest.mark.parametrize(
+    ("model", "control", "asked", "taken", "noted"),
+    [
+        (NOVA, Control("high"), (0.2, 0.5), {"temperature": 0.2, "topP": 0.5}, True),
+        (CLAUDE_45, None, (0.2, None), {"temperature": 0.2}, False),
+        (CLAUDE_45, None, (0.2, 0.5), {"temperature": 0.2}, True),
+        (CLAUDE_45, Control("low"), (0.2, 0.97), {"topP": 0.97}, True),
+        (CLAUDE_46, Control("low"), (1, 0.5), None, True),
+        (CLAUDE_46, Control("none"), (0.2, None), {"temperature": 0.2}, False),
+        (CLAUDE_5, None, (0.2, None), None, True),
+        (GPT_5, None, (0.2, 0.5), None, True),
+        (NOVA_2, Control("medium"), (0.2, 0.5), {"temperature": 0.2, "topP": 0.5}, False),
+        (NOVA_2, Control("high"), (0.2, 0.5), None, True),
+    ],
+)
+def test_sampling_goes_as_far_as_the_model_takes_it(
+    model: str,
+    control: Control | None,
+    asked: tuple[float | None, float | None],
+    taken: dict[str, float] | None,
+    noted: bool,
+) -> None:
+    request = built(model, reasoning=control, sampling=Sampling(temperature=asked[0], top_p=asked[1]))
+    assert json.loads(request.body).get("inferenceConfig") == taken
+    assert bool(request.adjusted) == noted
+
+
+def test_novas_strongest_effort_gives_way_to_a_limit_of_the_output() -> None:
+    request = built(NOVA_2, reasoning=Control("high"), sampling=Sampling(max_output_tokens=9, temperature=0.2))
+    body = json.loads(request.body)
+    assert body["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "medium"
+    assert body["inferenceConfig"] == {"maxTokens": 9, "temperature": 0.2}
+    assert len(request.adjusted) == 1
+
+
 def test_a_request_without_reasoning_says_nothing_about_it() -> None:
-    for model in (CLAUDE_45, CLAUDE_46, CLAUDE_5, GPT_OSS, NOVA_2):
+    for model in (CLAUDE_45, CLAUDE_46, CLAUDE_5, GPT_OSS, GPT_5, NOVA_2, "zai.glm-5"):
         plain = ModelRequest(model, HELLO, reasoning=Control("high")).without_reasoning()
         endpoint = Endpoint("it", "https://bedrock.example", vendor_named("bedrock", "bedrock-converse"))
         assert json.loads(BEDROCK_CONVERSE.request(endpoint, plain).body) == sent()
 
 
 def test_building_a_request_never_changes_the_table() -> None:
-    for model in (CLAUDE_45, CLAUDE_46, CLAUDE_5, NOVA_2):
+    for model in (CLAUDE_45, CLAUDE_46, CLAUDE_5, NOVA_2, GPT_5, "zai.glm-5"):
         for effort in EFFORTS:
             first = sent(model, reasoning=Control(effort))
             built(model, reasoning=Control("medium"), sampling=Sampling(max_output_tokens=9))

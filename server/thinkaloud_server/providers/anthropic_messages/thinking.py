@@ -12,7 +12,8 @@ from typing import Any
 from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.providers.anthropic_messages.history import loop_lacks_thoughts
 from thinkaloud_server.providers.reasoning import reasoning_fields
-from thinkaloud_server.providers.vendors import Reasoning, Vendor
+from thinkaloud_server.providers.sampling import sampling_taken
+from thinkaloud_server.providers.vendors import Vendor
 
 _BUDGET_MIN = 1024
 # For models of which nothing is known: every one since 2024 writes this much, and every one that thinks in its own
@@ -50,7 +51,7 @@ def plan(vendor: Vendor, request: ModelRequest, messages: list[dict[str, Any]]) 
     if tool_choice and forced and thinks and row.sampling != "free":
         notes.append("a model that thinks cannot be told which tool to call: the tool choice was left out")
         tool_choice = ""
-    temperature, top_p = _sampling(row, request, notes, thinks=thinks)
+    temperature, top_p = sampling_taken(row, request.sampling, notes, thinks=thinks)
     headers = row.tool_headers if thinks and request.tools else ()
     return Plan(fields, max_tokens, temperature, top_p, tool_choice, headers, tuple(notes))
 
@@ -82,30 +83,3 @@ def _with_room(
         notes.append(f"thoughts are part of an answer of at most {limit} tokens: their budget is {budget} tokens")
         fields = {**without, "thinking": {**fields["thinking"], "budget_tokens": budget}}
     return fields, limit
-
-
-def _sampling(
-    row: Reasoning, request: ModelRequest, notes: list[str], *, thinks: bool
-) -> tuple[float | None, float | None]:
-    """The temperature and top_p that the model takes."""
-    temperature, top_p = request.sampling.temperature, request.sampling.top_p
-    if row.sampling == "free":
-        return temperature, top_p
-    if row.sampling == "none":
-        if temperature not in (None, 1) or top_p not in (None, 1):
-            notes.append("the model takes no temperature and no top_p: they were left out")
-        return None, None
-    if temperature is not None and temperature > 1:
-        notes.append(f"the model takes a temperature up to 1: it was given 1 in place of {temperature:g}")
-        temperature = 1.0
-    if thinks:
-        if temperature not in (None, 1):
-            notes.append("a model that thinks takes no temperature: it was left out")
-        if top_p is not None and top_p < 0.95:
-            notes.append("a model that thinks takes a top_p from 0.95 to 1: it was left out")
-            top_p = None
-        return None, top_p
-    if temperature is not None and top_p is not None:
-        notes.append("the model takes a temperature or a top_p, not both: top_p was left out")
-        top_p = None
-    return temperature, top_p

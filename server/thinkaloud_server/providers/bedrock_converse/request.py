@@ -18,16 +18,21 @@ from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import at
 from thinkaloud_server.providers.http import endpoint_url, json_object, request_headers
 from thinkaloud_server.providers.reasoning import merge, put, reasoning_fields
+from thinkaloud_server.providers.sampling import sampling_taken
 
 _THINKING = "additionalModelRequestFields.thinking"
+# Nova's.
+_EFFORT = "additionalModelRequestFields.reasoningConfig.maxReasoningEffort"
 _BUDGET_MIN = 1024
 
 
 def chat_request(endpoint: Endpoint, request: ModelRequest) -> HttpRequest:
     """The streaming request. Raises ChatError(VALIDATION_FAILED) for what the format cannot carry."""
     told = reasoning_fields(endpoint.vendor, request)
-    body, notes = _body(endpoint, request)
+    notes = _fit_effort(told.fields, request.sampling.max_output_tokens)
     notes += _fit_budget(told.fields, request.sampling.max_output_tokens)
+    body, more = _body(endpoint, request, told.fields)
+    notes += more
     # A model's name may be an ARN, whose slash is no step of the path. Colons stay as they are: the HTTP client would
     # write "%3A" so too, and a signature is of the path as it is sent.
     path = endpoint.vendor.chat_path.replace("{model}", quote(request.model, safe=":"))
@@ -41,15 +46,17 @@ def chat_request(endpoint: Endpoint, request: ModelRequest) -> HttpRequest:
     )
 
 
-def _body(endpoint: Endpoint, request: ModelRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _body(
+    endpoint: Endpoint, request: ModelRequest, thinking: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     messages, system = wire_messages(endpoint.provider, request.model, request.messages)
     if not messages:
         raise invalid("messages", "Bedrock takes no conversation without a text, a picture or a tool's result")
     body: dict[str, Any] = {"messages": messages}
-    notes: tuple[str, ...] = ()
     if system:
         body["system"] = system
-    if sampling := _sampling(request):
+    sampling, notes = _sampling(endpoint, request, thinking)
+    if sampling:
         body["inferenceConfig"] = sampling
     if request.sampling.seed is not None:
         notes += ("the provider takes no seed: it was left out",)
@@ -61,15 +68,23 @@ def _body(endpoint: Endpoint, request: ModelRequest) -> tuple[dict[str, Any], tu
     return merge(body, endpoint.vendor.body), notes + tool_notes
 
 
-def _sampling(request: ModelRequest) -> dict[str, Any]:
-    sampling = request.sampling
+def _sampling(
+    endpoint: Endpoint, request: ModelRequest, thinking: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    sampling, notes = request.sampling, list[str]()
+    row = endpoint.vendor.reasoning_of(request.model, request.info)
+    thinks = at(thinking, f"{_THINKING}.type") in ("enabled", "adaptive")
+    temperature, top_p = sampling_taken(row, sampling, notes, thinks=thinks)
+    if at(thinking, _EFFORT) == "high" and (temperature is not None or top_p is not None):
+        notes.append("a model that thinks much takes no temperature and no top_p: they were left out")
+        temperature = top_p = None
     fields = {
         "maxTokens": sampling.max_output_tokens,
-        "temperature": sampling.temperature,
-        "topP": sampling.top_p,
+        "temperature": temperature,
+        "topP": top_p,
         "stopSequences": list(sampling.stop) or None,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}, tuple(notes)
 
 
 def _text_format(wanted: ResponseFormat) -> dict[str, Any]:
@@ -79,6 +94,14 @@ def _text_format(wanted: ResponseFormat) -> dict[str, Any]:
     json_object("response_format.schema", wanted.schema)
     schema = {"name": wanted.name or "answer", "schema": wanted.schema}
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}
+
+
+def _fit_effort(fields: dict[str, Any], max_tokens: int | None) -> tuple[str, ...]:
+    """Nova refuses its strongest effort beside a limit of the output, which costs money to leave out."""
+    if at(fields, _EFFORT) != "high" or max_tokens is None:
+        return ()
+    put(fields, _EFFORT, "medium")
+    return ('the model takes no limit of its output with the effort "high": "medium" was sent',)
 
 
 def _fit_budget(fields: dict[str, Any], max_tokens: int | None) -> tuple[str, ...]:

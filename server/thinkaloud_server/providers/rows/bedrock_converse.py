@@ -1,7 +1,9 @@
 """The vendor that speaks `bedrock-converse`: Amazon Bedrock, each of whose models is told to think in its own words.
 
 Sources: docs.aws.amazon.com/bedrock (Converse, claude-messages-adaptive-thinking, api-keys-use) and /nova (Nova 2,
-extended thinking), August 2026.
+extended thinking), August 2026; for models of others, whose words no page tells, what Bedrock was seen to take:
+anomalyco/opencode#48195 (GPT-5.6 and later), the recorded requests of pydantic/pydantic-ai (Qwen 3), and the playground
+(DeepSeek V3).
 """
 
 from __future__ import annotations
@@ -37,12 +39,14 @@ _CLAUDE_BUDGET = Reasoning(
     off=_NOTHING,
     budget=f"{_MORE}.thinking.budget_tokens",
     budget_min=1024,
+    sampling="strict",
 )
 _CLAUDE_46 = Reasoning(
     effort=f"{_MORE}.output_config.effort",
     words=_words(minimal="low", low="low", medium="medium", high="high", max="max"),
     on=_ADAPTIVE,
     off=_DISABLED,
+    sampling="strict",
 )
 # From 4.7 on thoughts are left out unless their display is asked for; 4.7 itself does not think unasked.
 _CLAUDE_47 = Reasoning(
@@ -50,6 +54,7 @@ _CLAUDE_47 = Reasoning(
     words=_words(minimal="low", low="low", medium="medium", high="high", max="max"),
     on=_ADAPTIVE,
     off=_NOTHING,
+    sampling="none",
 )
 # These think unasked, and "disabled" is refused: the least that they can is little.
 _CLAUDE_5 = Reasoning(
@@ -57,11 +62,34 @@ _CLAUDE_5 = Reasoning(
     words=_words(none="low", minimal="low", low="low", medium="medium", high="high", max="max"),
     on=_ADAPTIVE,
     shown=_ADAPTIVE,
+    sampling="none",
 )
 _GPT_OSS = Reasoning(
     effort=f"{_MORE}.reasoning_effort",
     words=_words(none="low", minimal="low", low="low", medium="medium", high="high", max="high"),
 )
+# The Responses API's object; the flat word of gpt-oss is refused. Without a summary the thoughts are not to be read.
+_GPT = Reasoning(
+    effort=f"{_MORE}.reasoning.effort",
+    words=_words(minimal="low", low="low", medium="medium", high="high", max="max"),
+    on=_more(reasoning={"summary": "auto"}),
+    off=_more(reasoning={"effort": "none"}),
+    sampling="none",
+)
+
+
+def _config(low: str, medium: str) -> Reasoning:
+    """Models that think where a word asks for it, and not without one. A model's own switch is ignored."""
+    return Reasoning(
+        effort=f"{_MORE}.reasoning_config",
+        words=_words(minimal=low, low=low, medium=medium, high="high", max="high"),
+        bare=_more(reasoning_config="high"),
+        off=_NOTHING,
+    )
+
+
+# Without a control, or with one that nothing is done about.
+_SILENT = Reasoning()
 _NOVA_2 = Reasoning(
     effort=f"{_MORE}.reasoningConfig.maxReasoningEffort",
     words=_words(minimal="low", low="low", medium="medium", high="high", max="high"),
@@ -75,6 +103,12 @@ _MODELS = (
     *((name, _CLAUDE_5) for name in ("claude-opus-5", "claude-sonnet-5", "claude-haiku-5", "mythos", "fable")),
     *((name, _CLAUDE_BUDGET) for name in ("claude-3-7", "claude-opus-4", "claude-sonnet-4", "claude-haiku-4")),
     ("gpt-oss", _GPT_OSS),
+    ("openai.gpt-", _GPT),
+    # They always think, or never do.
+    *((name, _SILENT) for name in ("deepseek.r1", "kimi-k2-thinking", "qwen3-coder")),
+    ("deepseek.", _config("low", "medium")),
+    ("qwen3", _config("low", "high")),
+    *((name, _config("high", "high")) for name in ("kimi-k2", "zai.glm")),
     ("nova-2", _NOVA_2),
 )
 

@@ -7,6 +7,7 @@ line 2.5 are told a budget, those of the line 3 a level; to be told both is an e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -70,6 +71,13 @@ _PRO = Reasoning(
     budget_max=32768,
 )
 
+
+def _at_least(row: Reasoning, budget: int) -> Reasoning:
+    """The row of a model of which nobody knows whether it can be switched off: "none" is the least budget."""
+    words = MappingProxyType({**row.words, "none": budget})
+    return replace(row, words=words, off=None, budget_min=max(row.budget_min, budget))
+
+
 _MODELS = (
     # What does not think answers a thinking config with 400.
     *((part, _NOTHING) for part in ("gemini-1", "gemini-2.0", "gemini-2.5-flash-image", "-tts", "-live")),
@@ -79,14 +87,20 @@ _MODELS = (
     ("gemini-2.5-flash-lite", _FLASH_LITE),
     ("gemini-2.5", _FLASH),
     ("gemini-robotics-er-1", _FLASH),
-    # Names for whatever is the latest, of either line: that of the line 3 takes a budget too, for old callers.
-    ("gemini-flash-lite-latest", _FLASH_LITE),
-    ("gemini-flash-latest", _FLASH),
+    # Names for whatever is the latest, of either line: that of the line 3 takes a budget too, for old callers, but not
+    # one of 0, which it refuses without saying why.
+    ("gemini-flash-lite-latest", _at_least(_FLASH_LITE, 512)),
+    ("gemini-flash-latest", _at_least(_FLASH, 128)),
     ("gemini-pro-latest", _PRO),
     ("-image", _ONLY_SHOWN),
     ("gemini-3-pro", _levels("low", "low", "low", "low", "high", "high")),
     ("-pro", _levels("low", "low", "low", "medium", "high", "high")),
-    ("gemini-", _levels("minimal", "minimal", "low", "medium", "high", "high")),
+    *(
+        (part, _levels("minimal", "minimal", "low", "medium", "high", "high"))
+        for part in ("gemini-3-", "gemini-3.1", "gemini-3.5", "gemini-3.6")
+    ),
+    # From 3.7 on there is no level "minimal" (ai.google.dev/gemini-api/docs/whats-new-gemini-3.7).
+    ("gemini-", _levels("low", "low", "low", "medium", "high", "high")),
 )
 
 # Whoever serves the format under a name of its own, as proxies of it do.
