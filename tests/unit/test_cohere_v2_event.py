@@ -13,6 +13,7 @@ from thinkaloud_server.providers.cohere_v2.event import (
     Function,
     calls_of,
     contents_of,
+    index_of,
     read_event,
     read_object,
 )
@@ -81,3 +82,12 @@ def test_what_is_json_to_python_only_is_read() -> None:
         assert it.delta is not None
         assert it.delta.message is not None
         assert contents_of(it.delta.message) == [Content("a\N{REPLACEMENT CHARACTER}")]
+
+
+@pytest.mark.parametrize(
+    ("index", "number"), [(0, 0), (3, 3), (None, 0), ("2", 0), (-1, 0), (2**20, 0), (2**70, 0), (True, 0), (1.5, 0)]
+)
+def test_an_index_is_one_that_a_list_could_have(index: object, number: int) -> None:
+    event = read_event(json.dumps({"type": "tool-call-start", "index": index}).encode())
+    assert event is not None
+    assert index_of(event) == number

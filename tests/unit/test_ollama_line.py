@@ -84,3 +84,9 @@ def test_arguments_stay_as_they_came(written: bytes, text: str) -> None:
     function = line.message.tool_calls[0].function
     assert function is not None
     assert arguments_of(function) == text
+
+
+def test_a_line_that_a_proxy_made_an_event_of_is_read() -> None:
+    assert read_line(b'data: {"done": true, "done_reason": "stop"}').done_reason == "stop"
+    with pytest.raises(ValueError):
+        read_line(b"data: data: {}")

@@ -55,6 +55,14 @@ class Event(msgspec.Struct, gc=False):
 _EVENT = msgspec.json.Decoder(Event)
 
 
+def index_of(event: Event) -> int:
+    """The number of the content, or of the call; 0 for one that no list could have."""
+    return event.index if event.index is not None and 0 <= event.index < _INDEX_END else 0
+
+
+_INDEX_END = 1 << 20
+
+
 def contents_of(message: Message) -> list[Content]:
     """The pieces of content in an event: one, unless somebody wrote a list as other formats do."""
     content = message.content
@@ -103,7 +111,7 @@ def read_object(data: bytes) -> dict[str, Any] | None:
 def _mended(value: dict[str, Any]) -> dict[str, Any]:
     """The event with what is of a wrong type put right or left out."""
     index, delta = value.get("index"), value.get("delta")
-    value["index"] = index if isinstance(index, int) and abs(index) < 2**31 else 0
+    value["index"] = index if type(index) is int and abs(index) < 2**31 else 0
     value["delta"] = delta if isinstance(delta, dict) else None
     message = delta.get("message") if isinstance(delta, dict) else None
     if isinstance(delta, dict):

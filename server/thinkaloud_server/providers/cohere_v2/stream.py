@@ -1,5 +1,7 @@
 """Decodes one answer: server-sent events that say their type in their data, or one JSON object.
 
+Asked for JSON, Cohere streams events as lines of it; who stands in for it may do so unasked.
+
 `message-end` is the end; what follows (`[DONE]`) says nothing more. A plan for the tools that the model is about to
 call (`tool_plan`) is reasoning of a kind of its own. Citations are not ours to show.
 """
@@ -20,6 +22,7 @@ from thinkaloud_server.providers.cohere_v2.event import (
     Message,
     calls_of,
     contents_of,
+    index_of,
     read_event,
     read_object,
 )
@@ -38,6 +41,7 @@ class CohereDecoder(AnswerDecoder[SseFrame]):
         self._thinking: list[str] = []
         self._plan: list[str] = []
         self._calls = 0
+        self._begun = False
 
     def _state(self) -> str:
         return payload_of("".join(self._plan), "".join(self._thinking)) if self._calls else ""
@@ -60,16 +64,18 @@ class CohereDecoder(AnswerDecoder[SseFrame]):
         if kind in ("content-delta", "content-start"):
             if message is not None:
                 for content in contents_of(message):
-                    self._content(content, event.index or 0, out)
+                    self._content(content, index_of(event), out)
         elif kind == "tool-plan-delta":
             if message is not None:
                 self._add_plan(message.tool_plan, out)
         elif kind in ("tool-call-delta", "tool-call-start"):
             if message is not None:
-                for number, call in enumerate(calls_of(message), event.index or 0):
+                for number, call in enumerate(calls_of(message), index_of(event)):
                     self._call(call, number, out)
         elif kind == "message-start":
-            out.append(ResponseInfo(response_id=_text(event.id)))
+            if not self._begun:
+                self._begun = True
+                out.append(ResponseInfo(response_id=_text(event.id)))
         elif kind == "message-end":
             self._message_end(event, out)
         elif event.error or kind == "error" or (not kind and event.message):
@@ -122,6 +128,8 @@ class CohereDecoder(AnswerDecoder[SseFrame]):
             value = read_object(data)
         except ValueError:
             value = None
+        if value is None and self._lines(data, out):
+            return
         if value is None:
             cut = not data.rstrip().endswith(b"}")
             reason = ErrorReason.UPSTREAM_TRUNCATED if cut else ErrorReason.UPSTREAM_PROTOCOL_ERROR
@@ -139,6 +147,21 @@ class CohereDecoder(AnswerDecoder[SseFrame]):
         self._report(out, usage_of(value.get("usage")))
         self._stop(value.get("finish_reason"), value.get("error"), out)
         self._end(out, trusted=self._said)
+
+    def _lines(self, data: bytes, out: list[Delta]) -> bool:
+        """Tell events that came as lines of JSON; False when these bytes are none."""
+        lines = [line for line in data.split(b"\n") if line.strip()]
+        try:
+            if len(lines) < 2 or read_object(lines[0]) is None:
+                return False
+        except ValueError:
+            return False
+        for line in lines:
+            self._frame(SseFrame("", line), out, whole=line is not lines[-1])
+            if self._ended:
+                return True
+        self._end(out)
+        return True
 
     def _whole_message(self, value: dict[str, Any], out: list[Delta]) -> None:
         content = value.get("content")

@@ -54,6 +54,8 @@ class Calls:
 
     def feed(self, raw: bytes, signature: str, out: list[Delta]) -> None:
         """One `functionCall`, as JSON text."""
+        # What nobody reads is not checked: half of a surrogate pair may stand in the arguments as bytes.
+        raw = raw.decode("utf-8", "replace").encode()
         try:
             call = _CALL.decode(raw)
         except msgspec.DecodeError:
@@ -137,7 +139,11 @@ def _value(fragment: dict[str, Any], before: Any) -> Any:
 
 
 def _arguments(raw: msgspec.Raw) -> str:
+    """The arguments as JSON text; some proxies write that text into a string."""
     text = bytes(raw).decode()
+    if text[:1] == '"':
+        inner = msgspec.json.decode(text)
+        return inner if isinstance(inner, str) else text
     return "" if text == "null" else text
 
 

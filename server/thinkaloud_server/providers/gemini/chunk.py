@@ -45,12 +45,15 @@ class Counts(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Chunk(msgspec.Struct, gc=False, rename="camel"):
+    """`response` holds the chunk where Google wraps it for its own tools (Code Assist)."""
+
     candidates: list[Candidate] | None = None
     usage_metadata: Counts | None = None
     model_version: Any = None
     response_id: Any = None
     prompt_feedback: Any = None
     error: Any = None
+    response: Any = None
 
 
 _CHUNK = msgspec.json.Decoder(Chunk)
@@ -65,7 +68,8 @@ def read_chunk(data: bytes) -> Chunk | None:
         if b'"functionCall"' in data:
             # What is kept as it was written was skipped and not read: it may be no text.
             data.decode()
-        return chunk
+        if not chunk.response:
+            return chunk
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
@@ -104,6 +108,9 @@ def _mended(value: Any) -> Chunk | None:
         return None
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - one error for all that is no chunk
+    inner = value.pop("response", None)
+    if isinstance(inner, dict) and "candidates" not in value:
+        value = inner
     value["candidates"] = [_mended_candidate(item) for item in _objects(value.get("candidates"))]
     counts = value.get("usageMetadata")
     value["usageMetadata"] = {name: count(counts, name) for name in _COUNTS}

@@ -147,5 +147,5 @@ class GeminiDecoder(AnswerDecoder[SseFrame]):
         if whole and not (self._begun or self._said):
             self._fail(out, ErrorReason.UPSTREAM_PROTOCOL_ERROR, "the provider's answer is no answer of this format")
             return
-        # One whole object is an answer that was not streamed; an array may lack its end.
-        self._end(out, trusted=whole and self._said and data.lstrip()[:1] == b"{")
+        # One whole object is an answer that was not streamed; an array, or a file of lines, may lack its end.
+        self._end(out, trusted=whole and self._said and len(chunks) == 1 and data.lstrip()[:1] == b"{")

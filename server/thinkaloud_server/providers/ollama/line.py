@@ -50,7 +50,8 @@ def read_line(data: bytes) -> Line:
     try:
         return _LINE.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _read_leniently(data)
+        # Some proxies make server-sent events of all formats.
+        return _read_leniently(data.removeprefix(b"data:"))
 
 
 def arguments_of(function: Function) -> str:
