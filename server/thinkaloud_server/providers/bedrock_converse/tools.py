@@ -27,12 +27,10 @@ def tool_config(request: ModelRequest) -> tuple[dict[str, Any], tuple[str, ...]]
     config: dict[str, Any] = {"tools": specs}
     if choice == "none":
         return config, ("the provider cannot be told to call no tool while the history holds calls",)
-    if request.tools and choice:
-        config["toolChoice"] = _CHOICES.get(choice, {"tool": {"name": choice}})
+    # "auto" is what a model does unasked, and many that call tools refuse any choice (ToolChoice, in botocore).
+    if request.tools and choice not in ("", "auto"):
+        config["toolChoice"] = {"any": {}} if choice == "required" else {"tool": {"name": choice}}
     return config, ()
-
-
-_CHOICES: dict[str, dict[str, Any]] = {"auto": {"auto": {}}, "required": {"any": {}}}
 
 
 def _called(messages: Sequence[Message]) -> list[str]:
