@@ -34,6 +34,8 @@ class GeminiDecoder(AnswerDecoder[SseFrame]):
         self._calls = Calls(self._replay)
         self._counts: Counts | None = None
         self._begun = False
+        # The model went on after a reason to finish (it does where Google runs code for it): another must follow.
+        self._went_on = False
         self._tail = bytearray()
 
     def _state(self) -> str:
@@ -71,9 +73,12 @@ class GeminiDecoder(AnswerDecoder[SseFrame]):
             if candidate.index:
                 # Only one answer was asked for; another is somebody else's.
                 candidate = next((other for other in chunk.candidates if not other.index), Candidate())
-            if candidate.content is not None and candidate.content.parts:
-                self._parts(candidate.content.parts, out)
             reason = candidate.finish_reason
+            if candidate.content is not None and candidate.content.parts:
+                before = len(out)
+                self._parts(candidate.content.parts, out)
+                if self._finished and len(out) > before:
+                    self._went_on = not reason
         # Before what may be a failure: nothing counts after it.
         if chunk.usage_metadata is not None and chunk.usage_metadata != self._counts:
             self._counts = chunk.usage_metadata
@@ -113,6 +118,11 @@ class GeminiDecoder(AnswerDecoder[SseFrame]):
             if part.text:
                 out.append(ReasoningDelta(part.text, "summary") if part.thought else TextDelta(part.text))
             self._replay.add_signed_text(part.text, signature, thought=bool(part.thought))
+
+    def _end(self, out: list[Delta], *, trusted: bool = False) -> None:
+        if self._went_on:
+            self._finished = trusted = False
+        super()._end(out, trusted=trusted)
 
     def _stop(self, finish: Finish | Failure | None, out: list[Delta]) -> None:
         if isinstance(finish, Failure):
