@@ -199,6 +199,9 @@ G3, G3PRO, G31PRO = "gemini-3-flash-preview", "gemini-3-pro-preview", "gemini-3.
         ("gemini-2.5-flash-image", None, None, 0),
         ("gemini-2.5-flash-preview-tts", None, None, 0),
         ("gemma-3-27b-it", None, None, 0),
+        ("gemma-4-31b-it", None, SHOWN, 0),
+        ("gemma-4-31b-it", EFFORT("low"), {**SHOWN, "thinkingLevel": "minimal"}, 1),
+        ("gemma-4-31b-it", EFFORT("high"), {**SHOWN, "thinkingLevel": "high"}, 0),
         ("gemma-3-27b-it", EFFORT("high"), None, 1),
     ],
 )

@@ -126,6 +126,13 @@ def test_how_a_model_is_told_to_think(
 ) -> None:
     model = known(capabilities=["completion", "thinking"], thinking={"values": values, "default": True})
     assert (model.reasoning, model.efforts, model.forms) == (reasoning, efforts, forms)
+    assert not model.default_effort
+
+
+@pytest.mark.parametrize(("default", "effort"), [("medium", "medium"), ("extreme", ""), (True, ""), (None, "")])
+def test_what_a_request_without_a_control_gets(default: object, effort: str) -> None:
+    model = known(capabilities=["completion"], thinking={"values": ["low", "medium", "high"], "default": default})
+    assert model.default_effort == effort
 
 
 def test_a_server_that_knows_no_capabilities_says_nothing_about_them() -> None:

@@ -40,9 +40,10 @@ class _History:
         self.system: list[dict[str, Any]] = []
         self._provider = endpoint.provider
         self._model = request.model
-        # The models that are told by level are those that refuse calls without a signature: Gemini 3 and later.
+        # The models that are told by level are those that refuse calls without a signature: Gemini 3 and later. Those
+        # of Gemma make no signatures.
         row = endpoint.vendor.reasoning_of(request.model, request.info)
-        self._validates = row.effort.endswith("thinkingLevel")
+        self._validates = row.effort.endswith("thinkingLevel") and "gemma" not in request.model.lower()
         # By the id of a call: its name, and the id that the model itself gave it.
         self._names: dict[str, str] = {}
         self._ids: dict[str, str] = {}

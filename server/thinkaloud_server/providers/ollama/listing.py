@@ -1,7 +1,8 @@
 """Reads what the server has: /api/tags names its models, /api/show says of each what it can.
 
 Sources: api/types.go (ShowResponse) and docs/capabilities/thinking.mdx of ollama/ollama: `thinking.values` are the
-values that `think` takes, booleans or names of levels; without it the capabilities are all that is known.
+values that `think` takes, booleans or names of levels, and `thinking.default` is that of a request without one;
+without it the capabilities are all that is known.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def _known(model: ModelInfo, item: dict[str, Any]) -> ModelInfo:
     if isinstance(values, list) and values:
         levels = tuple(value for value in values if isinstance(value, str))
         form = LEVELS if levels else SWITCH
-        model = replace(model, reasoning=_reasoning(values), efforts=levels, forms=(form,))
+        unasked = at(item, "thinking.default")
+        default = unasked if isinstance(unasked, str) and unasked in levels else ""
+        model = replace(model, reasoning=_reasoning(values), efforts=levels, forms=(form,), default_effort=default)
     return replace(model, context_length=_context_length(item.get("model_info")) or model.context_length)
 
 

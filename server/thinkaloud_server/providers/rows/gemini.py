@@ -99,6 +99,8 @@ _MODELS = (
         (part, _levels("minimal", "minimal", "low", "medium", "high", "high"))
         for part in ("gemini-3-", "gemini-3.1", "gemini-3.5", "gemini-3.6")
     ),
+    # Gemma 4 refuses the levels between (earendil-works/pi#2811).
+    ("gemma-4", _levels("minimal", "minimal", "minimal", "high", "high", "high")),
     # From 3.7 on there is no level "minimal" (ai.google.dev/gemini-api/docs/whats-new-gemini-3.7).
     ("gemini-", _levels("low", "low", "low", "medium", "high", "high")),
 )
