@@ -42,3 +42,20 @@ def test_only_the_end_is_kept() -> None:
     for _ in range(1000):
         words.hear(b"x" * 1000)
     assert len(words._tail) <= 65_536
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"error: 1\n\ndata: [DONE]\n\nerror: 2\n\n", b"1"),
+        (b"data: [DONE]\n\nerror: 2\n\n", b""),
+        (b"error: 1\r\rdata:[DONE]\r\rerror: 2", b"1"),
+        (b"error: 1\n\n" + b": ping\n\n" * 1000 + b"data: [DONE]\n\nerror: 2\n\n", b""),
+        (b"error: 1\n\n", b"1"),
+    ],
+    ids=["before", "behind", "with cr", "long before", "no mark"],
+)
+def test_what_stands_behind_the_end_mark_was_never_said(stream: bytes, expected: bytes) -> None:
+    words = LastWords()
+    words.hear(stream)
+    assert words.error(marked=True) == expected

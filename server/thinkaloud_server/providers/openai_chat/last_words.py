@@ -12,6 +12,7 @@ _BYTES = 2048
 # Forgetting is a copy, so it is done now and then, not with each chunk.
 _BYTES_HELD_MAX = 32 * _BYTES
 _ERROR_LINE = re.compile(rb"[\r\n]error: ?([^\r\n]+)")
+_END_MARK = re.compile(rb"[\r\n]data:\s*\[DONE\]")
 
 
 class LastWords:
@@ -27,7 +28,12 @@ class LastWords:
         if len(tail) > _BYTES_HELD_MAX:
             del tail[:-_BYTES]
 
-    def error(self) -> bytes:
-        """What the last such line says, or b""."""
-        lines = _ERROR_LINE.findall(self._tail[-_BYTES:])
+    def error(self, *, marked: bool = False) -> bytes:
+        """What the last such line says, or b""; with the end mark seen, the last one before it.
+
+        What was read together with the mark stands here too, and would not if it had come later.
+        """
+        mark = _END_MARK.search(self._tail) if marked else None
+        end = mark.start() + 1 if mark else len(self._tail)
+        lines = _ERROR_LINE.findall(self._tail[max(0, end - _BYTES) : end])
         return bytes(lines[-1]) if lines else b""

@@ -178,7 +178,7 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
         self._report(out, usage)
 
     def _over(self, out: list[Delta], *, marked: bool) -> None:
-        last_words = b"" if self._finished or self._ended else self._last_words.error()
+        last_words = b"" if self._finished or self._ended else self._last_words.error(marked=marked)
         if last_words and not self._said:
             self._error(read_error(last_words), out)
         elif last_words:
