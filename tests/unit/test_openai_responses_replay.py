@@ -180,3 +180,12 @@ def test_a_text_that_lost_its_think_tags_is_still_its_messages() -> None:
 )
 def test_what_holds_the_reasoning_itself(item: dict[str, Any], expected: bool) -> None:
     assert is_replayable(item) is expected
+
+
+@pytest.mark.parametrize("raw", [b"", b"null", b"[]", b"3"])
+def test_what_is_no_item_is_not_kept(raw: bytes) -> None:
+    output = Output()
+    for number, item in enumerate((msgspec.json.encode(reasoning()), raw, msgspec.json.encode(message("Rome")))):
+        whole = msgspec.json.decode(item) if item else {}
+        output.add(number, msgspec.Raw(item), whole if isinstance(whole, dict) else {})
+    assert [item["type"] for item in json.loads(output.payload())["output"]] == ["reasoning", "message"]

@@ -35,7 +35,9 @@ class Output:
         return bool(self._items)
 
     def add(self, place: Place, raw: msgspec.Raw, item: dict[str, Any]) -> None:
-        """An item that is done; its encrypted content is whole only now."""
+        """An item that is done; its encrypted content is whole only now. What is no object is none."""
+        if not item:
+            return
         # A copy: the raw item is a view of the bytes that it came in.
         self._items[place, text_of(item.get("id"))] = (msgspec.Raw(bytes(raw)), item)
 
