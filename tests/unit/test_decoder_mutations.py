@@ -15,6 +15,7 @@ from random import Random
 import pytest
 
 from cuts import at_random, byte_by_byte, check_grammar, decode, joined
+from event_stream import event
 from mutations import mutated_events, mutated_lines, mutated_messages
 from provider_vectors import Vector, read_vectors
 from thinkaloud_server.core.assembler import Assembler
@@ -87,3 +88,18 @@ def test_there_are_streams_of_every_dialect_to_be_changed(dialect: str) -> None:
     mutate = MUTATORS.get(dialect, mutated_events)
     changed = sum(mutate(vector.response, Random(vector.name)) != vector.response for vector in streamed(dialect))
     assert changed > len(streamed(dialect)) * 0.8
+
+
+DEEP = (b"[" * 200_000, b'{"data":' * 50_000, b'{"data":[{"id":"a","x":' + b"[" * 100_000)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("deep", DEEP, ids=["lists", "objects", "in a listing"])
+def test_json_nested_too_deep_is_a_failure_like_another(dialect: str, deep: bytes) -> None:
+    """Nobody's recursion is without end, and nobody's error may be another than those that are expected."""
+    vector = streamed(dialect)[0]
+    for body in (deep, b"data: " + deep + b"\n\n", deep + b"\n", event("messageStart", deep)):
+        check(dialect, decode(decoder_of(dialect, vector), [body]), body)
+    assert DIALECTS[dialect].failure(vector.endpoint, 400, {}, deep, reasoning_sent=True).message
+    with pytest.raises(ValueError):
+        DIALECTS[dialect].models(vector.endpoint, deep)

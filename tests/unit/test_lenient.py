@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from thinkaloud_server.providers.lenient import read_leniently
+from thinkaloud_server.providers.lenient import read_leniently, read_strictly
 
 
 def test_not_a_number_is_read() -> None:
@@ -31,3 +31,13 @@ def test_broken_utf8_is_replaced() -> None:
 def test_what_is_no_json_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError):
         read_leniently(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"NaN", b'"\xff"', b"[" * 200_000])
+def test_a_strict_reading_has_one_error_for_all_that_is_none(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        read_strictly(data)
+
+
+def test_a_strict_reading_is_the_value() -> None:
+    assert read_strictly(b'{"a":[1,null]}') == {"a": [1, None]}

@@ -1,8 +1,19 @@
-"""JSON as servers really write it: read once more where a strict reading refused. Common to all dialects."""
+"""JSON as servers really write it, and read once more where a strict reading refused. Common to all dialects."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import msgspec
+
+
+def read_strictly(data: bytes) -> Any:
+    """The value of JSON. Raises ValueError for what is none, or is nested too deep to be anything of ours."""
+    try:
+        return msgspec.json.decode(data)  # its DecodeError is a ValueError
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def read_leniently(data: bytes) -> object:

@@ -43,7 +43,7 @@ def read_event(data: bytes) -> Event | None:
     """The event that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
         return _EVENT.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data)
 
 

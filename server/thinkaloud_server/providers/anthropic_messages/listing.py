@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import any_of, at, number
 from thinkaloud_server.providers.http import endpoint_url, request_headers
+from thinkaloud_server.providers.lenient import read_strictly
 from thinkaloud_server.providers.vendors import Vendor
 
 _CONTEXT = ("max_input_tokens", "context_length", "context_window")
@@ -32,7 +31,7 @@ def listing_request(endpoint: Endpoint) -> HttpRequest:
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
     """The models, each once, in the listing's order. Raises ValueError for what is no listing."""
-    value = msgspec.json.decode(body)  # its DecodeError is a ValueError
+    value = read_strictly(body)
     names = ("data", "models", "publisherModels")
     items = next((value[name] for name in names if isinstance(value.get(name), list)), None) if _is(value) else None
     if items is None:

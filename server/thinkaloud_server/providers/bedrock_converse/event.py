@@ -76,7 +76,7 @@ def read_delta(data: bytes) -> BlockDelta:
     """The commonest event. Raises ValueError for what is no JSON object."""
     try:
         return _DELTA.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data, BlockDelta)
 
 
@@ -84,7 +84,7 @@ def read_event(data: bytes, kind: type[Read]) -> Read:
     """An event of this kind. Raises ValueError for what is no JSON object."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data, kind)
 
 

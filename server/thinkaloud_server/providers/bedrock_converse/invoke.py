@@ -10,8 +10,6 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.providers.bedrock_converse.invoke_models import Said, counts, read_other
 from thinkaloud_server.providers.fact import at, count
@@ -23,7 +21,7 @@ def read_chunk(data: str) -> Iterator[Said]:
     text = b64decode(data)
     try:
         event = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         event = read_leniently(text)
     if not isinstance(event, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - one error for all that is no event

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import any_of, at
 from thinkaloud_server.providers.http import endpoint_url, request_headers
+from thinkaloud_server.providers.lenient import read_strictly
 
 _RUNTIME = re.compile(r"(?<=//)bedrock-runtime((?:-fips)?\.)")
 _REGION = re.compile(r"//bedrock-runtime(?:-fips)?\.(us-gov|us|eu|ap)-")
@@ -32,7 +31,7 @@ def listing_request(endpoint: Endpoint) -> HttpRequest:
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
     """The models that can chat, each once, in the listing's order. Raises ValueError for what is no listing."""
-    items = at(msgspec.json.decode(body), "modelSummaries")  # its DecodeError is a ValueError
+    items = at(read_strictly(body), "modelSummaries")
     if not isinstance(items, list):
         raise ValueError("no listing of models")  # noqa: TRY004 - one error for all that is no listing
     models: dict[str, ModelInfo] = {}

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from thinkaloud_server.providers.fact import at
+from thinkaloud_server.providers.lenient import read_strictly
 
 Told = tuple[str, bytes]
 
 
 def read_answer(data: bytes) -> Sequence[Told] | None:
     """Names and payloads of the events; None for JSON that is no answer. Raises ValueError for what is no JSON."""
-    value = msgspec.json.decode(data)
+    value = read_strictly(data)
     content = at(value, "output.message.content")
     if not isinstance(content, list):
         return None

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
-
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.cohere_v2.request import unversioned
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import any_of, number
 from thinkaloud_server.providers.http import endpoint_url, request_headers
+from thinkaloud_server.providers.lenient import read_strictly
 
 _REASONS = ("features:reasoning", "features:thinking", "supports_reasoning")
 _SEES = ("supports_vision", "features:vision")
@@ -28,7 +27,7 @@ def listing_request(endpoint: Endpoint) -> HttpRequest:
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
     """The models that can chat, each once, in the listing's order. Raises ValueError for what is no listing."""
-    value = msgspec.json.decode(body)  # its DecodeError is a ValueError
+    value = read_strictly(body)
     items = value.get("models") if isinstance(value, dict) else None
     if not isinstance(items, list):
         raise ValueError("no listing of models")  # noqa: TRY004 - one error for all that is no listing

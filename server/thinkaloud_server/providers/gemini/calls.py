@@ -58,7 +58,7 @@ class Calls:
         raw = raw.decode("utf-8", "replace").encode()
         try:
             call = _CALL.decode(raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         name, call_id = _string(call.name), _string(call.id)
         if not name:

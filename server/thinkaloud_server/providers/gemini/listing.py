@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import number
 from thinkaloud_server.providers.http import endpoint_url, request_headers
+from thinkaloud_server.providers.lenient import read_strictly
 from thinkaloud_server.providers.vendors import Reasoning
 
 # Vertex lists a publisher's models outside of projects, and in v1beta1 only (publishers.models.list).
@@ -30,7 +29,7 @@ def listing_request(endpoint: Endpoint) -> HttpRequest:
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
     """The models that can chat, each once, in the listing's order. Raises ValueError for what is no listing."""
-    value = msgspec.json.decode(body)  # its DecodeError is a ValueError
+    value = read_strictly(body)
     items = None
     if isinstance(value, dict):
         items = next((value[name] for name in ("models", "publisherModels") if isinstance(value.get(name), list)), None)

@@ -49,7 +49,7 @@ def read_line(data: bytes) -> Line:
     """The line that these bytes are. Raises ValueError for what is no JSON object."""
     try:
         return _LINE.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Some proxies make server-sent events of all formats.
         return _read_leniently(data.removeprefix(b"data:"))
 

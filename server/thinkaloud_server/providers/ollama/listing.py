@@ -17,6 +17,7 @@ from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import at
 from thinkaloud_server.providers.http import request_headers
+from thinkaloud_server.providers.lenient import read_strictly
 from thinkaloud_server.providers.ollama.request import api_url
 
 # The forms of ModelInfo.forms (rows/ollama.py): `think` takes names of levels, or is a switch.
@@ -32,7 +33,7 @@ def listing_request(endpoint: Endpoint) -> HttpRequest:
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
     """The models that can chat, each once, in the listing's order. Raises ValueError for what is no listing."""
-    value = msgspec.json.decode(body)  # its DecodeError is a ValueError
+    value = read_strictly(body)
     items = at(value, "models")
     if not isinstance(items, list):
         raise ValueError("no listing of models")  # noqa: TRY004 - one error for all that is no listing
@@ -52,7 +53,7 @@ def detail_request(endpoint: Endpoint, model: ModelInfo) -> HttpRequest:
 
 def read_detail(model: ModelInfo, body: bytes) -> ModelInfo | None:
     """The model with what is said of it; None for one that cannot chat. Raises ValueError for what says nothing."""
-    value = msgspec.json.decode(body)
+    value = read_strictly(body)
     if not isinstance(value, dict) or not ("capabilities" in value or "model_info" in value or "details" in value):
         raise ValueError("no description of a model")
     capabilities = value.get("capabilities")

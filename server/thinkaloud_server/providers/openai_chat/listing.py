@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
-
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.fact import any_of, at, number, words
 from thinkaloud_server.providers.http import endpoint_url, request_headers
+from thinkaloud_server.providers.lenient import read_strictly
 from thinkaloud_server.providers.openai_chat.price import price_of
 from thinkaloud_server.providers.reasoning import weakest_first
 
@@ -83,7 +82,7 @@ def listing_request(endpoint: Endpoint) -> HttpRequest:
 
 def read_models(endpoint: Endpoint, body: bytes) -> Sequence[ModelInfo]:
     """The models that can chat, each once, in the listing's order. Raises ValueError for what is no listing."""
-    value = msgspec.json.decode(body)  # its DecodeError is a ValueError
+    value = read_strictly(body)
     if isinstance(value, dict):
         value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
     if not isinstance(value, list):
