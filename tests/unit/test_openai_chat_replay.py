@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from thinkaloud_server.core.message import Message, ReasoningState
-from thinkaloud_server.providers.openai_chat.replay import ReplayState, replayed_fields
+from thinkaloud_server.providers.openai_chat.replay import ReplayState, put_back_extras, replayed_fields
 
 DETAILS = ("reasoning_details",)
 CONTENT = ("reasoning_content",)
@@ -131,3 +131,38 @@ def test_what_a_caller_says_that_the_model_thought_goes_back_where_that_is_insis
 def test_a_state_outranks_what_was_thought_aloud() -> None:
     message = Message("assistant", (), "aloud", ReasoningState("other", "m", PAYLOAD))
     assert replayed_fields(message, CONTENT, "it", "m", with_tools=True) == {}
+
+
+def extra(signature: str) -> dict[str, Any]:
+    return {"google": {"thought_signature": signature}}
+
+
+def test_what_came_with_a_call_is_kept_by_the_calls_number() -> None:
+    assert json.loads(ReplayState(("extra_content",)).payload({1: extra("s")})) == {"extra_content": [None, extra("s")]}
+    assert ReplayState(("extra_content",)).payload({}) == ""
+    assert ReplayState(DETAILS).payload({0: extra("s")}) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"extra_content": msgspec.Raw(b'[{"a":1},null]')}, [{"id": "x", "extra_content": {"a": 1}}, {"id": "y"}]),
+        (
+            {"extra_content": msgspec.Raw(b'[{"a":1},{"a":2},{"a":3}]')},
+            [{"id": "x", "extra_content": {"a": 1}}, {"id": "y", "extra_content": {"a": 2}}],
+        ),
+        ({"extra_content": msgspec.Raw(b'{"a":1}')}, [{"id": "x"}, {"id": "y"}]),
+        ({}, [{"id": "x"}, {"id": "y"}]),
+    ],
+)
+def test_what_came_with_a_call_goes_back_with_it(fields: dict[str, Any], expected: list[dict[str, Any]]) -> None:
+    wire, calls = {"role": "assistant", **fields}, [{"id": "x"}, {"id": "y"}]
+    put_back_extras(wire, calls)
+    assert wire == {"role": "assistant"}
+    assert calls == expected
+
+
+def test_what_came_with_a_call_is_bound_to_its_model() -> None:
+    message = Message("assistant", (), state=ReasoningState("it", "m", '{"extra_content":[{"a":1}]}'))
+    assert set(replayed_fields(message, ("extra_content",), "it", "m", with_tools=True)) == {"extra_content"}
+    assert replayed_fields(message, ("extra_content",), "it", "another", with_tools=True) == {}

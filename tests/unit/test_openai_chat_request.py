@@ -386,3 +386,14 @@ def test_building_a_request_never_changes_the_table(vendor: str) -> None:
 def test_a_request_without_reasoning_is_what_a_retry_sends() -> None:
     request = ModelRequest("m-1", (user("Hello"),), reasoning=Control("high"))
     assert json.loads(OPENAI_CHAT.request(endpoint("deepseek"), request.without_reasoning()).body) == sent("deepseek")
+
+
+def test_what_came_with_a_call_goes_back_with_the_call() -> None:
+    """Gemini's signatures, on its OpenAI-compatible face and behind gateways that let them through."""
+    state = ReasoningState("it", "m-1", '{"extra_content":[{"google":{"thought_signature":"c2ln"}}]}')
+    asked = message("assistant", ToolCall("t-1", "weather", "{}"), ToolCall("t-2", "weather", "{}"), state=state)
+    answers = message("tool", ToolResult("t-1", "sunny"), ToolResult("t-2", "wet"))
+    calls = sent("generic", user("Hello"), asked, answers)["messages"][1]["tool_calls"]
+    assert calls[0]["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+    assert "extra_content" not in calls[1]
+    assert "extra_content" not in sent("openai", user("Hello"), asked, answers)["messages"][1]

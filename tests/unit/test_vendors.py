@@ -73,7 +73,7 @@ URLS = [
 
 # What a row may name to be replayed: each dialect's own words.
 REPLAYED = {
-    "openai-chat": {"reasoning_details", "reasoning_content"},
+    "openai-chat": {"reasoning_details", "reasoning_content", "extra_content"},
     "openai-responses": {"reasoning"},
     "anthropic-messages": {"signature", "thinking"},
     "gemini": set(),

@@ -10,6 +10,8 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.providers.bedrock_converse.invoke_models import Said, counts, read_other
 from thinkaloud_server.providers.fact import at, count

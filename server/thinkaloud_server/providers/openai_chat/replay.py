@@ -2,11 +2,14 @@
 
 The payload of the state is a JSON object: fields of the assistant's message, as they are to be sent. It is
 `reasoning_details` for gateways (signed or encrypted thoughts), `reasoning_content` for those that want the thoughts
-themselves.
+themselves. `extra_content` is Gemini's on its OpenAI-compatible face: a list of what came with each call of a tool, put
+back there, without which it answers 400 ("Function call is missing a thought_signature").
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +18,9 @@ from thinkaloud_server.core.message import Message, ReasoningState
 
 _DETAILS = "reasoning_details"
 _CONTENT = "reasoning_content"
+_EXTRA = "extra_content"
+# What is signed or encrypted is bound to its model.
+_BOUND = (_DETAILS, _EXTRA)
 # The text of a detail, by its type; the text of neighbouring chunks of one detail is joined.
 _TEXT_FIELDS = ("text", "summary")
 
@@ -25,6 +31,7 @@ class ReplayState:
     def __init__(self, fields: tuple[str, ...]) -> None:
         self._keeps_details = _DETAILS in fields
         self.keeps_content = _CONTENT in fields
+        self._keeps_extras = _EXTRA in fields
         self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []
         self._content: list[str] = []
 
@@ -39,9 +46,11 @@ class ReplayState:
                 if isinstance(detail, dict):
                     self._add_detail(detail)
 
-    def payload(self) -> str:
-        """The state as JSON text; "" when there is none."""
+    def payload(self, extras: Mapping[int, dict[str, Any]] = MappingProxyType({})) -> str:
+        """The state as JSON text; "" when there is none. `extras` came with the calls of these numbers."""
         fields: dict[str, Any] = {}
+        if extras and self._keeps_extras:
+            fields[_EXTRA] = [extras.get(number) for number in range(max(extras) + 1)]
         if self._details:
             fields[_DETAILS] = [
                 {**detail, **{name: "".join(parts) for name, parts in texts.items()}} for detail, texts in self._details
@@ -97,4 +106,14 @@ def _stored_fields(state: ReasoningState, fields: tuple[str, ...], provider: str
     except msgspec.DecodeError:
         return {}
     same_model = state.model in (model, f"{provider}/{model}")
-    return {name: raw for name, raw in stored.items() if name in fields and (same_model or name != _DETAILS)}
+    return {name: raw for name, raw in stored.items() if name in fields and (same_model or name not in _BOUND)}
+
+
+def put_back_extras(wire: dict[str, Any], calls: Sequence[dict[str, Any]]) -> None:
+    """Take the extras out of the message, and put each to its call: the first to the first, as they came."""
+    raw = wire.pop(_EXTRA, None)
+    extras = msgspec.json.decode(raw) if raw is not None else None
+    if isinstance(extras, list):
+        for call, extra in zip(calls, extras, strict=False):
+            if isinstance(extra, dict):
+                call[_EXTRA] = extra

@@ -16,7 +16,7 @@ from thinkaloud_server.core.request import ModelRequest, ResponseFormat, Tool
 from thinkaloud_server.providers.content import content_of, function_call
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.http import endpoint_url, json_object, request_headers
-from thinkaloud_server.providers.openai_chat.replay import replayed_fields
+from thinkaloud_server.providers.openai_chat.replay import put_back_extras, replayed_fields
 from thinkaloud_server.providers.reasoning import merge, reasoning_fields
 from thinkaloud_server.providers.vendors import Vendor
 
@@ -99,8 +99,10 @@ def _assistant(endpoint: Endpoint, model: str, number: int, message: Message, wi
         raise invalid(f"messages[{number}]", "a message of role assistant cannot hold an image")
     wire: dict[str, Any] = {"role": "assistant", "content": message.text or (None if calls else "")}
     wire.update(replayed_fields(message, endpoint.vendor.replay, endpoint.provider, model, with_tools=with_tools))
+    wire_calls = [function_call(call) for call in calls]
+    put_back_extras(wire, wire_calls)
     if calls:
-        wire["tool_calls"] = [function_call(call) for call in calls]
+        wire["tool_calls"] = wire_calls
     return wire
 
 

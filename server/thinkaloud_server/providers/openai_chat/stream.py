@@ -49,7 +49,7 @@ class ChatDecoder(AnswerDecoder[SseFrame]):
         self._begun = False
 
     def _state(self) -> str:
-        return self._replay.payload()
+        return self._replay.payload(self._calls.extras)
 
     def _ran_out(self, out: list[Delta]) -> None:
         self._over(out, marked=False)

@@ -31,6 +31,8 @@ class ToolCalls:
         self._told: list[list[str]] = []
         self._sizes: list[int] = []
         self._empty: set[int] = set()
+        # What came with a call that is no part of it, by the call's number: Gemini's signature of its thought.
+        self.extras: dict[int, dict[str, Any]] = {}
 
     def feed(self, fragments: object) -> Iterator[ToolCallDelta]:
         """The deltas of a chunk's `tool_calls`."""
@@ -56,6 +58,8 @@ class ToolCalls:
         if not (call_id or name or arguments):
             return
         index = self._index(fragment.get("index"), call_id, name, arguments)
+        if isinstance(extra := fragment.get("extra_content"), dict):
+            self.extras[index] = extra
         if arguments and "custom" not in fragment:
             arguments = self._new_of(index, arguments)
         new_id = call_id if not self._ids[index] else ""

@@ -68,7 +68,7 @@ _PARSED = _fields(reasoning_format="parsed")
 
 # Whoever speaks the dialect and is not in the table. Its end mark is taken at its word: some servers never say why
 # they stopped, and the recorded cut streams have no end mark either.
-GENERIC = Vendor("generic", finish_optional=True, replay=("reasoning_details",), reasoning=_EFFORT)
+GENERIC = Vendor("generic", finish_optional=True, replay=("reasoning_details", "extra_content"), reasoning=_EFFORT)
 
 VENDORS: tuple[Vendor, ...] = (
     Vendor(
@@ -94,6 +94,7 @@ VENDORS: tuple[Vendor, ...] = (
         "gemini-openai",
         hosts=("generativelanguage.googleapis.com",),
         paths=("/openai",),
+        replay=("extra_content",),
         reasoning=Reasoning(
             effort="reasoning_effort", words=_words("none", "minimal", "low", "medium", "high", "high")
         ),
