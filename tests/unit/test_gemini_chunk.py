@@ -97,15 +97,3 @@ def test_arguments_keep_their_spelling_in_an_array() -> None:
     assert chunk.candidates[0].content is not None
     assert chunk.candidates[0].content.parts is not None
     assert bytes(chunk.candidates[0].content.parts[0].function_call) == b'{"name":"f","args":{ "n" : 1.50 }}'
-
-
-def test_a_call_that_is_no_text_is_mended() -> None:
-    """It is kept as it was written, but text it must be: it is told, stored, and sent back."""
-    chunk = read_chunk(
-        b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":"\xed\xa0"}}}]}}]}'
-    )
-    assert chunk is not None
-    content = (chunk.candidates or [])[0].content
-    assert content is not None
-    part = (content.parts or [])[0]
-    assert "\N{REPLACEMENT CHARACTER}" in bytes(part.function_call).decode()

@@ -46,6 +46,7 @@ class SseFramer:
         self._frame_bytes_max = frame_bytes_max
         self._fault: ChatError | None = None
         self._begun = False
+        self._head = b""
         self._after_cr = False
         # The event that is being read: the start of its next line, its data lines, and its size so far.
         self._line = bytearray()
@@ -56,6 +57,8 @@ class SseFramer:
 
     def feed(self, data: bytes) -> list[SseFrame]:
         """The events that these bytes complete."""
+        if not self._begun:
+            data = self._begin(data)
         if not data:
             return []
         if _CR in data or self._after_cr:
@@ -64,7 +67,6 @@ class SseFramer:
         if not self._size and data[:6] == b"data: ":
             line_end = data.find(b"\n")
             if line_end == len(data) - 2 and data[-1] == _LF and line_end < self._frame_bytes_max:
-                self._begun = True
                 return [_new_frame(SseFrame, ("", data[6:line_end], ""))]
         return self._feed_lines(data)
 
@@ -76,12 +78,12 @@ class SseFramer:
         """
         if self._fault is not None:
             raise self._fault
+        if not self._begun:
+            self._line += self._head
         if self._line:
-            lines = [bytes(self._line)]
+            line = bytes(self._line)
             self._line.clear()
-            if not self._begun:
-                self._drop_byte_order_mark(lines)
-            self._read_line(lines[0])
+            self._read_line(line)
         return [self._finished()] if self._data else []
 
     def _feed_lines(self, data: bytes) -> list[SseFrame]:
@@ -100,8 +102,6 @@ class SseFramer:
             self._line.clear()
         if self._size + len(data) > self._frame_bytes_max:
             lines, tail = self._within_limit(whole_size, lines, tail)
-        if not self._begun:
-            self._drop_byte_order_mark(lines)
         frames: list[SseFrame] = []
         data_lines = self._data
         for line in lines:
@@ -123,9 +123,14 @@ class SseFramer:
             self._size = _unfinished_size(whole_size, lines) + len(tail)
         return frames
 
-    def _drop_byte_order_mark(self, lines: list[bytes]) -> None:
+    def _begin(self, data: bytes) -> bytes:
+        """The first bytes without a byte order mark, which may come in pieces."""
+        data = self._head + data
+        if len(data) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(data):
+            self._head = data
+            return b""
         self._begun = True
-        lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
+        return data.removeprefix(_BYTE_ORDER_MARK)
 
     def _read_line(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

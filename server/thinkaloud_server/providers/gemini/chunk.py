@@ -65,9 +65,6 @@ def read_chunk(data: bytes) -> Chunk | None:
     """The chunk that these bytes are; None for JSON's null. Raises ValueError for what is no JSON object."""
     try:
         chunk = _CHUNK.decode(data)
-        if b'"functionCall"' in data:
-            # What is kept as it was written was skipped and not read: it may be no text.
-            data.decode()
         if not chunk.response:
             return chunk
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
