@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.message import Message
 
 from thinkaloud_server.web import words
 
 _encode = msgspec.json.Encoder().encode
+_readers: dict[type, Callable[[Message], Event]] = {}
 
 # JSON writes these as they are. Not 64-bit numbers (strings), not floats (NaN is one), not bytes, not enums.
 _PLAIN = {
@@ -37,14 +38,6 @@ class Event(NamedTuple):
     run_id: str
 
 
-class _Plan(NamedTuple):
-    """How a streamed message is read: through `unwrap` to the event, to the case of `oneof`, with its `sequence`."""
-
-    unwrap: str
-    oneof: str
-    numbered: bool
-
-
 def json_of(message: Message) -> bytes:
     """The message as JSON."""
     return writer_of(message.DESCRIPTOR)(message)
@@ -52,17 +45,10 @@ def json_of(message: Message) -> bytes:
 
 def event_of(message: Message) -> Event:
     """The event that a streamed message holds: of itself, or of its only field. `run_id` is "" where none is told."""
-    unwrap, oneof, numbered = _plan_of(message.DESCRIPTOR)
-    event: Any = getattr(message, unwrap) if unwrap else message
-    case = event.WhichOneof(oneof) if oneof else None
-    if case is None:
-        return Event(words.UNNAMED, json_of(event), event.sequence if numbered else 0, "")
-    told: Any = getattr(event, case)
-    if not isinstance(told, Message):
-        return Event(case, json_of(event), event.sequence if numbered else 0, "")
-    writer, names_run = _case_writer(told.DESCRIPTOR)
-    run_id = getattr(told, words.RUN) if names_run else ""
-    return Event(case, writer(told), event.sequence if numbered else 0, run_id)
+    reader = _readers.get(type(message))
+    if reader is None:
+        reader = _readers[type(message)] = _reader_of(message.DESCRIPTOR)
+    return reader(message)
 
 
 def line_of(event: Event) -> bytes:
@@ -77,11 +63,12 @@ def writer_of(descriptor: Descriptor) -> Callable[[Message], bytes]:
     if not all(_is_plain(field) for field in descriptor.fields) or not descriptor.fields:
         return _by_the_book
     names = tuple(field.name for field in descriptor.fields)
-    if len(names) == 1:
-        (name,) = names
-        return lambda message: _encode({name: getattr(message, name)})
+    frame = "{%s}" % ",".join(f'"{name}":%b' for name in names)  # noqa: UP031 - the braces are the text's own
+    form = frame.encode()
     values = attrgetter(*names)
-    return lambda message: _encode(dict(zip(names, values(message), strict=True)))
+    if len(names) == 1:
+        return lambda message: form % _encode(values(message))
+    return lambda message: form % tuple(map(_encode, values(message)))
 
 
 def _by_the_book(message: Message) -> bytes:
@@ -99,18 +86,40 @@ def _is_plain(field: FieldDescriptor) -> bool:
     return field.type in _PLAIN and not field.is_repeated and not field.has_presence
 
 
-@cache
-def _case_writer(descriptor: Descriptor) -> tuple[Callable[[Message], bytes], bool]:
-    return writer_of(descriptor), words.has(descriptor, words.RUN)
-
-
-@cache
-def _plan_of(descriptor: Descriptor) -> _Plan:
+def _reader_of(descriptor: Any) -> Callable[[Message], Event]:
+    """The function that reads streamed messages of this type: what is found out here is not asked for each event."""
     for unwrap, event in (("", descriptor), *_only_field(descriptor)):
-        oneof = next((each for each in event.oneofs if len(each.fields) > 1 or not _is_optional(each.fields[0])), None)
-        if oneof is not None:
-            return _Plan(unwrap, oneof.name, words.has(event, words.SEQUENCE))
-    return _Plan("", "", words.has(descriptor, words.SEQUENCE))
+        for oneof in event.oneofs:
+            if len(oneof.fields) > 1 or not _is_optional(oneof.fields[0]):
+                return _case_reader(event, unwrap, oneof)
+    numbered = words.has(descriptor, words.SEQUENCE)
+    return lambda message: _unnamed(message, numbered)
+
+
+def _case_reader(event: Descriptor, unwrap: str, oneof: OneofDescriptor) -> Callable[[Message], Event]:
+    numbered = words.has(event, words.SEQUENCE)
+    which = oneof.name
+    cases = {
+        field.name: (writer_of(field.message_type), words.has(field.message_type, words.RUN))
+        for field in oneof.fields
+        if field.message_type is not None
+    }
+
+    def read(message: Any) -> Event:
+        told = getattr(message, unwrap) if unwrap else message
+        case = told.WhichOneof(which)
+        if case not in cases:
+            return _unnamed(told, numbered)._replace(case=case or words.UNNAMED)
+        writer, names_run = cases[case]
+        data = getattr(told, case)
+        run_id = getattr(data, words.RUN) if names_run else ""
+        return Event(case, writer(data), told.sequence if numbered else 0, run_id)
+
+    return read
+
+
+def _unnamed(message: Any, numbered: bool) -> Event:
+    return Event(words.UNNAMED, json_of(message), message.sequence if numbered else 0, "")
 
 
 def _only_field(descriptor: Descriptor) -> list[tuple[str, Descriptor]]:
