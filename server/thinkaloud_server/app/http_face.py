@@ -81,9 +81,10 @@ class HttpFace:
         self._draining = True
 
     async def stop(self, grace_s: float) -> None:
-        """Take no more connections, tell WebSockets to go elsewhere, let the rest end for so long, and close."""
+        """Take no more connections, send WebSockets elsewhere, let the rest end for so long, and close; once."""
         if self._ticking is None:
             return
+        ticking, self._ticking = self._ticking, None
         self.drain()
         for server in self._server.servers:
             server.close()
@@ -101,9 +102,9 @@ class HttpFace:
         for task in (rest := set(state.tasks) | {each for each in waiting if not each.done()}):
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-        self._ticking.cancel()
+        ticking.cancel()
         with suppress(asyncio.CancelledError):
-            await self._ticking
+            await ticking
 
     async def _tick(self) -> None:
         """Keep the date that every answer carries."""

@@ -60,8 +60,9 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
         orphans = await assembly.engine.open()
         stack.push_async_callback(assembly.engine.close)
         face = _http_face(config, assembly)
+        # HTTP first: a gRPC server that has started must be stopped before the process can end.
+        http = await _listen_http(config, face, stack)
         address = await _listen(config, assembly)
-        http = await _listen_http(config, face)
         # What start-up made lives until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -106,10 +107,11 @@ def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
     )
 
 
-async def _listen_http(config: Config, face: HttpFace | None) -> str:
+async def _listen_http(config: Config, face: HttpFace | None, stack: AsyncExitStack) -> str:
     if face is None:
         return ""
     wanted = config.server.http
+    stack.push_async_callback(face.stop, 0.0)
     try:
         return await face.start(wanted)
     except OSError as error:
