@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
 from fakes.provider import unused_port
 from fakes.served import COMMAND_S, START_S, Served, command, environment
+from thinkaloud.v1 import system_service_pb2
 
 CHAT = {"text": "What is 17*23? think first"}
 
@@ -222,3 +226,37 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=COMMAND_S, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> tuple[Path, Path]:
+    """A key and its certificate for localhost, of today."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on PATH")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True, timeout=COMMAND_S)
+    return key, certificate
+
+
+async def test_a_gateway_talks_tls_to_a_server_that_it_can_trust(certified: tuple[Path, Path], tmp_path: Path) -> None:
+    key, certificate = certified
+    server = grpc.aio.server()
+
+    async def health(request: bytes, context: Any) -> bytes:
+        return system_service_pb2.GetHealthResponse(status="healthy").SerializeToString()
+
+    handlers: dict[str, Any] = {"GetHealth": grpc.unary_unary_rpc_method_handler(health)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("thinkaloud.v1.SystemService", handlers),))
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    port = server.add_secure_port("localhost:0", credentials)
+    await server.start()
+    try:
+        async with httpx.AsyncClient(timeout=30) as client:
+            for flags, status in ((("--tls", "--tls-ca", str(certificate)), 200), (("--tls",), 503), ((), 503)):
+                with await asyncio.to_thread(Gateway, tmp_path, f"localhost:{port}", *flags) as process:
+                    answer = await client.get(f"http://{process.http}/api/v1/health")
+                    assert answer.status_code == status, flags
+    finally:
+        await server.stop(None)

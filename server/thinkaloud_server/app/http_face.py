@@ -149,7 +149,7 @@ def web_settings(address: str, hosts: Sequence[str] = (), origins: Sequence[str]
     """What the web application is told. On a public address any name may be this machine's unless some are given."""
     if not hosts and not is_loopback(split_address(address)[0]):
         hosts = ("*",)
-    named: dict[str, Any] = {"hosts": tuple(hosts)} if hosts else {}
+    named: dict[str, Any] = {"hosts": tuple(host.lower() for host in hosts)} if hosts else {}
     return WebSettings(origins=tuple(origins), **named, **more)
 
 

@@ -7,6 +7,7 @@ Only the ready line goes to standard output, for scripts that wait for it. Loggi
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import logging
 import os
@@ -124,9 +125,7 @@ async def _drain(config: Config, assembly: Assembly, face: HttpFace | None) -> N
     assembly.server.drain()
     # Over HTTP as over gRPC: what would begin a run is refused by the engine, what is there can still be asked for.
     await assembly.engine.drain(config.server.drain_grace_s)
-    if face is not None:
-        await face.stop(CLOSING_S)
-    await assembly.server.stop(CLOSING_S)
+    await asyncio.gather(assembly.server.stop(CLOSING_S), *([face.stop(CLOSING_S)] if face else []))
     logger.info("stopped")
 
 
