@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thinkaloud_server.app.clock import new_id
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.discover import Discovery
+from thinkaloud_server.app.http_face import HttpFace
 from thinkaloud_server.app.wiring import assemble
 from thinkaloud_server.engine.engine import Engine
+from thinkaloud_server.web.app import web_app
 
 LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A running server of this process."""
+    """A running server of this process: where it answers gRPC and HTTP."""
 
     address: str
     engine: Engine
+    http: str
 
 
 @asynccontextmanager
@@ -41,7 +45,10 @@ async def whole_server(
         stack.push_async_callback(assembly.engine.close)
         port = await assembly.server.start("127.0.0.1:0")
         stack.push_async_callback(assembly.server.stop, 1.0)
-        yield Whole(f"127.0.0.1:{port}", assembly.engine)
+        face = HttpFace(web_app(assembly.server.local), new_request_id=lambda: new_id("req"))
+        http = await face.start("127.0.0.1:0")
+        stack.push_async_callback(face.stop, 1.0)
+        yield Whole(f"127.0.0.1:{port}", assembly.engine, http)
 
 
 class ServerProcess:
