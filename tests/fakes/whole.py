@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thinkaloud_server.app.clock import new_id
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.discover import Discovery
+from thinkaloud_server.app.http_face import HttpFace
 from thinkaloud_server.app.wiring import assemble
 from thinkaloud_server.engine.engine import Engine
+from thinkaloud_server.web.app import web_app
 
 LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A running server of this process."""
+    """A running server of this process: where it answers gRPC and HTTP."""
 
     address: str
     engine: Engine
+    http: str
 
 
 @asynccontextmanager
@@ -41,14 +45,17 @@ async def whole_server(
         stack.push_async_callback(assembly.engine.close)
         port = await assembly.server.start("127.0.0.1:0")
         stack.push_async_callback(assembly.server.stop, 1.0)
-        yield Whole(f"127.0.0.1:{port}", assembly.engine)
+        face = HttpFace(web_app(assembly.server.local), new_request_id=lambda: new_id("req"))
+        http = await face.start("127.0.0.1:0")
+        stack.push_async_callback(face.stop, 1.0)
+        yield Whole(f"127.0.0.1:{port}", assembly.engine, http)
 
 
 class ServerProcess:
     """`thinkaloud serve` as a process. `start` it again after `kill`: same data, another port."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.address = ""
+        self.address = self.http = ""
         self._data_dir = data_dir
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
@@ -67,7 +74,7 @@ class ServerProcess:
         file.write_text("discover = false\n")
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", LAUNCH, "serve", "--config", str(file)),
-            *("--data-dir", str(self._data_dir), "--grpc-address", "127.0.0.1:0"),
+            *("--data-dir", str(self._data_dir), "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"),
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
         )
@@ -75,7 +82,8 @@ class ServerProcess:
         async with asyncio.timeout(30):
             ready = (await self._process.stdout.readline()).decode().split()
         assert ready, "the server ended before it was ready"
-        self.address = next(word.partition("=")[2] for word in ready if word.startswith("grpc="))
+        words = dict(word.partition("=")[::2] for word in ready[1:])
+        self.address, self.http = words["grpc"], words["http"]
 
     async def kill(self) -> None:
         """`kill -9`, now."""
