@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +12,12 @@ from typing import Any
 import grpc
 import uvicorn
 from google.protobuf.descriptor import ServiceDescriptor
-from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from thinkaloud_server.app.socket_protocol import SocketProtocol
-from thinkaloud_server.web.call import Caller
-from thinkaloud_server.web.connection import SocketLimits
-from thinkaloud_server.web.error import HttpError
-from thinkaloud_server.web.handshake import check_origin, deny
-from thinkaloud_server.web.route import routes_of, services_of_contract
+from thinkaloud_server.web.app import web_app
+from thinkaloud_server.web.settings import WebSettings
 from thinkaloud_server.web.websocket import WebSockets
 
 CHAT = "/api/v1/chat/stream"
@@ -42,36 +38,23 @@ class Sockets:
 @asynccontextmanager
 async def socket_face(
     channel: grpc.aio.Channel,
-    *,
-    limits: SocketLimits | None = None,
+    settings: WebSettings | None = None,
     services: Iterable[ServiceDescriptor] | None = None,
-    origins: Sequence[str] = (),
     **options: Any,
 ) -> AsyncIterator[Sockets]:
-    """Serves the sockets of these services; `options` are uvicorn's. At the end no socket is left."""
-    limits = limits or SocketLimits()
-    table = routes_of(services or services_of_contract())
-    face = WebSockets(Caller(channel), table, limits)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            check_origin(scope, origins)
-            socket, values = table.find_socket(scope["raw_path"].decode("ascii"))
-        except HttpError as error:
-            await deny(scope, send, error, "req-1")
-            return
-        await face.serve(socket, values, scope, receive, send, (("x-request-id", "req-1"),), "req-1")
-
-    settings: dict[str, Any] = {
+    """Serves these services; `options` are uvicorn's. At the end no socket is left."""
+    settings = settings or WebSettings()
+    app = web_app(channel, settings, services)
+    defaults: dict[str, Any] = {
         "port": 0,
         "ws": SocketProtocol,
         "lifespan": "off",
         "log_config": None,
-        "ws_max_size": limits.message_bytes,
+        "ws_max_size": settings.message_bytes,
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": 2,
     }
-    server = uvicorn.Server(uvicorn.Config(app, **{**settings, **options}))
+    server = uvicorn.Server(uvicorn.Config(app, **{**defaults, **options}))
     # Not `serve`, which takes the signals of the process.
     serving = asyncio.create_task(server._serve())
     async with asyncio.timeout(5):
@@ -79,11 +62,11 @@ async def socket_face(
             await asyncio.sleep(0.005)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     try:
-        yield Sockets(f"{host}:{port}", face, server)
+        yield Sockets(f"{host}:{port}", app.sockets, server)
     finally:
         server.should_exit = True
         await serving
-    assert len(face) == 0
+    assert len(app.sockets) == 0
 
 
 class Client:
@@ -126,8 +109,9 @@ class Client:
 @asynccontextmanager
 async def client_of(url: str, **options: Any) -> AsyncIterator[Client]:
     options.setdefault("compression", None)
+    headers = {"X-Request-ID": "req-1", **(options.pop("additional_headers", None) or {})}
     options.setdefault("proxy", None)
-    async with connect(url, **options) as socket:
+    async with connect(url, additional_headers=headers, **options) as socket:
         yield Client(socket)
 
 

@@ -17,7 +17,7 @@ from fakes.sockets import Sockets, client_of, names, socket_face
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Error, Reasoning, Token
 from thinkaloud_server.rpc.limits import Limits
-from thinkaloud_server.web.connection import SocketLimits
+from thinkaloud_server.web.settings import WebSettings
 
 INTERLEAVED = (
     Reasoning("first "),
@@ -111,7 +111,7 @@ async def test_an_error_after_the_first_event_is_told_once_and_the_socket_lives_
     engine = FakeEngine()
     engine.scripts["break"] = (
         Token("17*"),
-        Error(ErrorReason.UPSTREAM_TRUNCATED, "cut", retryable=True, partial=True, request_id="r", details={}),
+        Error("UPSTREAM_TRUNCATED", "cut", "req-1", partial=True),
     )
     async with faced(engine) as (_, sockets), client_of(sockets.url()) as client:
         frames = await client.turn(text="break")
@@ -241,7 +241,7 @@ async def test_leaving_the_socket_leaves_the_stream() -> None:
         (None, True),
         ("http://{host}", True),
         ("HTTP://{host}", True),
-        ("https://{host}", False),
+        ("https://{host}", True),
         ("http://evil.example", False),
         ("http://{host}.evil.example", False),
         ("null", False),
@@ -252,7 +252,7 @@ async def test_leaving_the_socket_leaves_the_stream() -> None:
     ],
 )
 async def test_pages_of_elsewhere_are_refused_at_the_handshake(origin: str | None, passes: bool) -> None:
-    async with faced(origins=("https://app.example",)) as (_, sockets):
+    async with faced(settings=WebSettings(origins=("https://app.example",))) as (_, sockets):
         headers = {} if origin is None else {"Origin": origin.format(host=sockets.address)}
         if passes:
             async with client_of(sockets.url(), additional_headers=headers) as client:
@@ -278,8 +278,8 @@ async def test_there_is_no_socket_elsewhere() -> None:
 async def test_an_idle_socket_is_closed_after_a_warning_and_not_while_a_run_is_silent() -> None:
     hold = Hold()
     engine = FakeEngine((hold, complete()))
-    limits = SocketLimits(idle_timeout_s=0.15)
-    async with faced(engine, heartbeat_s=0.05, limits=limits) as (_, sockets), client_of(sockets.url()) as client:
+    settings = WebSettings(idle_timeout_s=0.15)
+    async with faced(engine, heartbeat_s=0.05, settings=settings) as (_, sockets), client_of(sockets.url()) as client:
         await client.say(text="hi")
         # Eight heartbeats are longer than the patience with idle sockets.
         assert [(await client.hear())["event"] for _ in range(9)] == ["start", *["heartbeat"] * 8]
@@ -295,8 +295,8 @@ async def test_an_idle_socket_is_closed_after_a_warning_and_not_while_a_run_is_s
 async def test_a_message_over_the_limit_closes_and_one_at_the_limit_does_not(
     pieces: int, compression: str | None
 ) -> None:
-    limits = SocketLimits(message_bytes=4096)
-    async with faced(limits=limits, ws_per_message_deflate=True) as (served, sockets):
+    settings = WebSettings(message_bytes=4096)
+    async with faced(settings=settings, ws_per_message_deflate=True) as (served, sockets):
         room = 4096 - len(json.dumps({"text": ""}))
         async with client_of(sockets.url(), compression=compression) as client:
             assert names(await client.turn(text="x" * room)) == ["start", "token", "complete"]
@@ -309,8 +309,8 @@ async def test_a_message_over_the_limit_closes_and_one_at_the_limit_does_not(
 
 
 async def test_the_limit_counts_bytes_and_holds_without_the_servers_help() -> None:
-    limits = SocketLimits(message_bytes=300)
-    async with faced(limits=limits, ws_max_size=10_000) as (_, sockets), client_of(sockets.url()) as client:
+    settings = WebSettings(message_bytes=300)
+    async with faced(settings=settings, ws_max_size=10_000) as (_, sockets), client_of(sockets.url()) as client:
         await client.socket.send(json.dumps({"text": "é" * 160}, ensure_ascii=False))
         frames, code, reason = await client.closed()
         assert [frame["data"]["code"] for frame in frames] == ["MESSAGE_TOO_LARGE"]
@@ -319,7 +319,7 @@ async def test_the_limit_counts_bytes_and_holds_without_the_servers_help() -> No
 
 async def test_a_frame_over_the_limit_ends_a_live_turn_as_leaving_does() -> None:
     engine = FakeEngine((Hold(), complete()))
-    async with faced(engine, limits=SocketLimits(message_bytes=1000)) as (_, sockets):
+    async with faced(engine, settings=WebSettings(message_bytes=1000)) as (_, sockets):
         async with client_of(sockets.url()) as client:
             await client.say(text="hi")
             await client.hear()

@@ -21,11 +21,13 @@ from google.protobuf.message_factory import GetMessageClass
 from starlette.types import Receive, Scope, Send
 
 from thinkaloud_server.web import words
-from thinkaloud_server.web.call import Caller, Metadata
+from thinkaloud_server.web.asked import Asked
+from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.fill import fill
 from thinkaloud_server.web.route import Socket
 from thinkaloud_server.web.session import Action, Begin, Close, Closed, Idle, Say, Session, Stop
+from thinkaloud_server.web.settings import WebSettings
 from thinkaloud_server.web.write import event_of
 
 logger = logging.getLogger("thinkaloud.web")
@@ -36,19 +38,6 @@ CUT = "websocket.cut"
 _PARTING_S = 1.0
 # Between the last event of a stream and its status.
 _ENDING_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class SocketLimits:
-    """Patience and sizes; the unit is last."""
-
-    message_bytes: int = 1024 * 1024
-    # Nothing was asked and nothing runs.
-    idle_timeout_s: float = 300.0
-    # The client took nothing, and there was something to take.
-    stall_timeout_s: float = 90.0
-    # How long a message waits for the answer to its `stop`.
-    stop_timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +75,20 @@ class Connection:
         self,
         methods: Methods,
         caller: Caller,
-        limits: SocketLimits,
+        settings: WebSettings,
+        asked: Asked,
         scope: Scope,
         receive: Receive,
         send: Send,
-        metadata: Metadata,
-        request_id: str,
     ) -> None:
         self._methods = methods
         self._caller = caller
-        self._limits = limits
+        self._settings = settings
+        self._asked = asked
+        self._metadata = asked.metadata()
         self._receive = receive
         self._asgi_send = send
-        self._metadata = metadata
-        self._session = methods.session(request_id)
+        self._session = methods.session(asked.request_id)
         self._cut: _Cut | None = (scope.get("extensions") or {}).get(CUT, {}).get("cut")
         self._clock = asyncio.get_running_loop().time
         self._group = asyncio.TaskGroup()
@@ -114,7 +103,8 @@ class Connection:
         """Accept, and converse until either side leaves."""
         await self._receive()
         try:
-            await self._asgi_send({"type": "websocket.accept"})
+            headers = [(name.encode(), value.encode()) for name, value in self._asked.ids()]
+            await self._asgi_send({"type": "websocket.accept", "headers": headers})
             async with self._patience:
                 await self._converse(opening)
         except TimeoutError:
@@ -154,7 +144,7 @@ class Connection:
         text = message.get("text")
         if text is None:
             return self._session.received_bytes()
-        most = self._limits.message_bytes
+        most = self._settings.message_bytes
         if len(text) > most or (4 * len(text) > most and len(text.encode("utf-8", "surrogatepass")) > most):
             return self._session.failed(HttpError("MESSAGE_TOO_LARGE", f"a message has at most {most} bytes"))
         return self._session.received(text)
@@ -215,7 +205,7 @@ class Connection:
         method = self._methods.stop
         assert method is not None
         try:
-            await self._caller.unary(method, _filled(method, fields)(), self._metadata, self._limits.stop_timeout_s)
+            await self._caller.unary(method, _filled(method, fields)(), self._metadata, self._settings.stop_timeout_s)
         except HttpError as error:
             await self._do(self._session.failed(error))
 
@@ -246,15 +236,15 @@ class Connection:
             self._timer = None
         if self._patience.expired() or isinstance(self._session.state, Closed):
             return
-        now, limits = self._clock(), self._limits
+        now, settings = self._clock(), self._settings
         verdict: Callable[[float], list[Action]] | None
         if self._sending:
-            since, patience_s, verdict = self._sent_at, limits.stall_timeout_s, self._session.stalled
+            since, patience_s, verdict = self._sent_at, settings.stall_timeout_s, self._session.stalled
         elif isinstance(self._session.state, Idle):
-            since, patience_s, verdict = self._heard_at, limits.idle_timeout_s, self._session.idle
+            since, patience_s, verdict = self._heard_at, settings.idle_timeout_s, self._session.idle
         else:
             # Nobody is waited for; whoever is waited for next is not looked at late.
-            since, patience_s, verdict = now, min(limits.stall_timeout_s, limits.idle_timeout_s), None
+            since, patience_s, verdict = now, min(settings.stall_timeout_s, settings.idle_timeout_s), None
         if verdict is not None and since + patience_s <= now:
             self._parting = verdict(patience_s)
             self._patience.reschedule(now)
