@@ -237,19 +237,20 @@ class Connection:
         if self._patience.expired() or isinstance(self._session.state, Closed):
             return
         now, settings = self._clock(), self._settings
-        verdict: Callable[[float], list[Action]] | None
+        # Whoever begins to be waited for before the next look is then looked at in time.
+        due = now + settings.stall_timeout_s
         if self._sending:
-            since, patience_s, verdict = self._sent_at, settings.stall_timeout_s, self._session.stalled
+            due = self._sent_at + settings.stall_timeout_s
         elif isinstance(self._session.state, Idle):
-            since, patience_s, verdict = self._heard_at, settings.idle_timeout_s, self._session.idle
+            due = min(due, self._heard_at + settings.idle_timeout_s)
+        if due > now:
+            self._timer = asyncio.get_running_loop().call_at(due, self._look)
+            return
+        if self._sending:
+            self._parting = self._session.stalled(settings.stall_timeout_s)
         else:
-            # Nobody is waited for; whoever is waited for next is not looked at late.
-            since, patience_s, verdict = now, min(settings.stall_timeout_s, settings.idle_timeout_s), None
-        if verdict is not None and since + patience_s <= now:
-            self._parting = verdict(patience_s)
-            self._patience.reschedule(now)
-        else:
-            self._timer = asyncio.get_running_loop().call_at(since + patience_s, self._look)
+            self._parting = self._session.idle(settings.idle_timeout_s)
+        self._patience.reschedule(now)
 
     async def _part(self, actions: Sequence[Action]) -> None:
         """Last words and the close, to a client that may not be reading."""
