@@ -11,12 +11,13 @@ from typing import Any
 
 import grpc
 import uvicorn
-from google.protobuf.descriptor import ServiceDescriptor
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from thinkaloud_server.app.socket_protocol import SocketProtocol
-from thinkaloud_server.web.app import web_app
+from thinkaloud_server.web.app import WebApp
+from thinkaloud_server.web.call import Caller
+from thinkaloud_server.web.route import RouteTable, routes_of, services_of_contract
 from thinkaloud_server.web.settings import WebSettings
 from thinkaloud_server.web.websocket import WebSockets
 
@@ -39,12 +40,12 @@ class Sockets:
 async def socket_face(
     channel: grpc.aio.Channel,
     settings: WebSettings | None = None,
-    services: Iterable[ServiceDescriptor] | None = None,
+    table: RouteTable | None = None,
     **options: Any,
 ) -> AsyncIterator[Sockets]:
-    """Serves these services; `options` are uvicorn's. At the end no socket is left."""
+    """Serves these routes, else those of the contract; `options` are uvicorn's. At the end no socket is left."""
     settings = settings or WebSettings()
-    app = web_app(channel, settings, services)
+    app = WebApp(Caller(channel), table or routes_of(services_of_contract()), settings)
     defaults: dict[str, Any] = {
         "port": 0,
         "ws": SocketProtocol,
