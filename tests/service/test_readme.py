@@ -17,6 +17,7 @@ from thinkaloud_server.app.config_load import load
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ADDRESS = re.compile(r"(?:localhost|127\.0\.0\.1):50051")
+HTTP = re.compile(r"(?:localhost|127\.0\.0\.1):8000")
 # What scripts/serve and scripts/test install beside Python.
 THINKALOUD = Path(sys.executable).with_name("thinkaloud")
 
@@ -47,7 +48,8 @@ def run(served: Served, *words: str) -> str:
 
 
 def shell(served: Served, line: str) -> str:
-    return run(served, "bash", "-o", "pipefail", "-c", ADDRESS.sub(served.address, line))
+    line = HTTP.sub(served.http, ADDRESS.sub(served.address, line))
+    return run(served, "bash", "-o", "pipefail", "-c", line)
 
 
 @pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not on PATH")
@@ -61,6 +63,16 @@ def test_the_grpcurl_lines_list_chat_and_check(served: Served) -> None:
     assert "17*20 = 340" in events[-1]["complete"]["reasoning"]
     assert "391" in events[-1]["complete"]["response"]
     assert json.loads(shell(served, health)) == {"status": "SERVING"}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on PATH")
+def test_the_curl_lines_chat_and_check(served: Served) -> None:
+    chat, health = (line.replace("curl ", "curl -sS ") for line in commands("curl "))
+    told = shell(served, chat)
+    assert re.findall(r"^event: (\w+)$", told, re.MULTILINE)[0] == "start"
+    *_, last = re.findall(r"^data: (.*)$", told, re.MULTILINE)
+    assert "17*20 = 340" in json.loads(last)["reasoning"]
+    assert json.loads(shell(served, health))["status"] == "healthy"
 
 
 def test_the_python_program_prints_reasoning_and_answers(served: Served) -> None:
