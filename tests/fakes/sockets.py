@@ -14,7 +14,10 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from fakes.engine import FakeEngine
+from fakes.rpc import Served, serving
 from thinkaloud_server.app.socket_protocol import SocketProtocol
+from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.web.app import WebApp
 from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.route import RouteTable, routes_of, services_of_contract
@@ -68,6 +71,17 @@ async def socket_face(
         server.should_exit = True
         await serving
     assert len(app.sockets) == 0
+
+
+@asynccontextmanager
+async def faced(
+    engine: FakeEngine | None = None, *, heartbeat_s: float = 15.0, **options: Any
+) -> AsyncIterator[tuple[Served, Sockets]]:
+    async with (
+        serving(engine, limits=Limits(heartbeat_s=heartbeat_s)) as served,
+        socket_face(served.channel, **options) as sockets,
+    ):
+        yield served, sockets
 
 
 class Client:
