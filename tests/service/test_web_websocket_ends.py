@@ -141,3 +141,38 @@ async def test_a_thousand_sockets_are_open_at_once_and_each_is_served() -> None:
                     await asyncio.sleep(0.01)
             leave.set()
         assert {tuple(each.result()) for each in clients} == {("start", "token", "complete")}
+
+
+def masked(opcode: int, payload: bytes) -> bytes:
+    """A final frame of a client, under a mask of zeros."""
+    size = bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0x80 | 126, *len(payload).to_bytes(2, "big")])
+    return bytes([0x80 | opcode]) + size + bytes(4) + payload
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["idle", "streaming"])
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (masked(1, b'{"text":"\xff\xfe"}'), 1007),
+        (b"\x81\x02{}", 1002),
+        (masked(3, b"{}"), 1002),
+        (masked(9, b"x" * 126), 1002),
+        (masked(0, b"{}"), 1002),
+        (masked(2, b"{}"), 1003),
+    ],
+    ids=["invalid UTF-8", "no mask", "reserved opcode", "large ping", "continues nothing", "binary"],
+)
+async def test_a_broken_frame_closes_by_its_code_and_leaves_nothing_behind(
+    frame: bytes, code: int, streaming: bool
+) -> None:
+    engine = FakeEngine((Hold(), complete()))
+    async with faced(engine) as (served, sockets), client_of(sockets.url()) as client:
+        if streaming:
+            await client.say(text="hi")
+            await client.hear()
+        client.socket.transport.write(frame)
+        assert (await client.closed())[1] == code
+        await until(lambda: engine.watching == 0 and served.server.load.calls == 0 and len(sockets.face) == 0)
+        async with client_of(sockets.url("/api/v1/chat/stream")) as other:
+            await other.say(type="ping")
+            assert (await other.hear())["event"] == "pong"

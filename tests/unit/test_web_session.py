@@ -185,6 +185,23 @@ def test_a_run_that_failed_is_told_by_its_event_alone() -> None:
     assert told(live.ended(HttpError("UPSTREAM_TRUNCATED", "cut"))) == [("error", "UPSTREAM_TRUNCATED")]
 
 
+def test_a_run_that_failed_of_a_bug_closes_after_its_event() -> None:
+    live = streaming()
+    live.frame("error", b'{"code":"INTERNAL"}', 9)
+    assert told(live.ended(HttpError("INTERNAL", "internal error"))) == [(1011, "INTERNAL")]
+
+
+@pytest.mark.parametrize(
+    ("case", "said_all"), [("start", False), ("heartbeat", False), ("complete", True), ("error", True)]
+)
+def test_after_a_terminal_event_only_the_end_of_the_stream_is_to_come(case: str, said_all: bool) -> None:
+    live = streaming()
+    live.frame(case, b"{}", 9)
+    assert live.said_all is said_all
+    live.ended()
+    assert not live.said_all
+
+
 def test_a_binary_message_closes() -> None:
     assert told(session().received_bytes()) == [("error", "UNSUPPORTED_MEDIA_TYPE"), (1003, "UNSUPPORTED_MEDIA_TYPE")]
 
