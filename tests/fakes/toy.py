@@ -40,8 +40,8 @@ def toy_service() -> ServiceDescriptor:
     (file,) = parsed.file
     assert set(file.dependency) <= {each.DESCRIPTOR.name for each in NEEDED}
     pool = descriptor_pool.Default()
-    pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]
-    service: ServiceDescriptor = pool.FindServiceByName("toy.v1.ToyService")  # type: ignore[no-untyped-call]
+    pool.AddSerializedFile(file.SerializeToString())
+    service: ServiceDescriptor = pool.FindServiceByName("toy.v1.ToyService")
     return service
 
 
@@ -49,7 +49,7 @@ def toy_message(name: str) -> Any:
     """A new message of toy.proto."""
     pool = descriptor_pool.Default()
     toy_service()
-    return GetMessageClass(pool.FindMessageTypeByName(f"toy.v1.{name}"))()  # type: ignore[no-untyped-call]
+    return GetMessageClass(pool.FindMessageTypeByName(f"toy.v1.{name}"))()
 
 
 class Toy:

@@ -104,3 +104,15 @@ async def frames(response: httpx.Response) -> AsyncIterator[Frame]:
             name, _, value = line.partition(": ")
             assert name in ("event", "id", "data", "retry"), line
             setattr(frame, name, value)
+
+
+async def raw(url: str, request: bytes) -> bytes:
+    """What the server answers to these very bytes, until it closes."""
+    to = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(to.host, to.port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(20):
+            return await reader.read()
+    finally:
+        writer.close()

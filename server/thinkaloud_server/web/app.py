@@ -71,7 +71,10 @@ class WebApp:
             logger.debug("caller_gone", extra={"how": str(gone), "request_id": asked.request_id})
         except HttpError as error:
             if not pace.started:
-                await rest.refuse(pace, error, asked.request_id, extra)
+                await rest.refuse(pace, error, asked.request_id, extra, last=False)
+                if guard.CLOSE in error.headers:
+                    await guard.linger(receive, self._settings)
+                await pace({"type": "http.response.body", "body": b""})
         except Exception:
             logger.exception("http_failed", extra={"path": asked.path, "request_id": asked.request_id})
             if not pace.started:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
@@ -10,12 +12,15 @@ from starlette.types import Receive, Scope
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.settings import WebSettings
 
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]\s]+)(:[0-9]*)?")
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ELSEWHERE = {"cross-site", "same-site"}
 _EXPOSED = "x-request-id, x-correlation-id, retry-after"
 _PREFLIGHT_S = "600"
 # The rest of a refused body would be read as the next request, or waited for.
-_CLOSE = (("connection", "close"),)
+_LINGER_S = 2.0
+_LINGER_BODIES = 16
+CLOSE = ("connection", "close")
 
 
 def check_head(scope: Scope, settings: WebSettings) -> None:
@@ -24,15 +29,14 @@ def check_head(scope: Scope, settings: WebSettings) -> None:
     size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in headers)
     if size > settings.head_bytes or len(headers) > settings.headers:
         problem = f"the limit is {settings.head_bytes} bytes and {settings.headers} headers"
-        raise HttpError("HEADERS_TOO_LARGE", f"the request line and headers are too large: {problem}", headers=_CLOSE)
+        raise HttpError("HEADERS_TOO_LARGE", f"the request line and headers are too large: {problem}", headers=(CLOSE,))
 
 
 def check_host(headers: Headers, settings: WebSettings) -> None:
     """Refuse a name that is not served: a page whose name was rebound to our address sends its own name here."""
     given = headers.getlist("host")
-    name = given[0].strip().lower() if len(given) == 1 else ""
-    host = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
-    if not host or (host not in settings.hosts and "*" not in settings.hosts):
+    host = _HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
+    if host is None or (host["name"] not in settings.hosts and "*" not in settings.hosts):
         raise HttpError("HOST_NOT_ALLOWED", "this host is not served here")
 
 
@@ -107,8 +111,23 @@ async def read_body(receive: Receive, headers: Headers, settings: WebSettings) -
                     return b"".join(parts)
     except TimeoutError:
         problem = f"the body was not whole within {settings.body_timeout_s:g} s"
-        raise HttpError("REQUEST_TIMEOUT", problem, headers=_CLOSE) from None
+        raise HttpError("REQUEST_TIMEOUT", problem, headers=(CLOSE,)) from None
+
+
+async def linger(receive: Receive, settings: WebSettings) -> None:
+    """Let the rest of a refused body come and go, for a while: a socket that is closed over unread bytes is reset, and
+    a reset takes the refusal away from a caller that is still sending."""
+    room = _LINGER_BODIES * settings.body_bytes
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            more = True
+            while more and room > 0:
+                message = await receive()
+                room -= len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _too_large(settings: WebSettings) -> HttpError:
-    return HttpError("MESSAGE_TOO_LARGE", f"the body is over the limit of {settings.body_bytes} bytes", headers=_CLOSE)
+    return HttpError(
+        "MESSAGE_TOO_LARGE", f"the body is over the limit of {settings.body_bytes} bytes", headers=(CLOSE,)
+    )

@@ -57,20 +57,20 @@ def take_key(message: Message, route: Route, asked: Asked) -> str:
     return given[0]
 
 
-async def respond(send: Send, status: int, body: bytes, kind: str, extra: Headers) -> None:
-    """One whole answer; `kind` is "" for one without a body."""
+async def respond(send: Send, status: int, body: bytes, kind: str, extra: Headers, *, last: bool = True) -> None:
+    """One whole answer; `kind` is "" for one without a body. It is sent at once, and ended when it is `last`."""
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in extra]
     if kind:
         headers += [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *_ALWAYS]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
-async def refuse(send: Send, error: HttpError, request_id: str, extra: Headers) -> None:
+async def refuse(send: Send, error: HttpError, request_id: str, extra: Headers, *, last: bool = True) -> None:
     """The envelope, with the error's own headers."""
     headers = [*extra, *error.headers]
     if error.retry_after_s is not None:
         headers.append(("retry-after", str(math.ceil(error.retry_after_s))))
     if error.http == 401:
         headers.append(("www-authenticate", "Bearer"))
-    await respond(send, error.http, envelope(error, request_id), media.JSON, headers)
+    await respond(send, error.http, envelope(error, request_id), media.JSON, headers, last=last)

@@ -35,8 +35,8 @@ class Template:
     def of(cls, text: str) -> Template:
         """Compile. Raises ValueError for what is no template."""
         path, _, verb = text.rpartition(":") if ":" in text.rpartition("/")[2].rpartition("}")[2] else (text, "", "")
-        if not path.startswith("/") or path.endswith("/"):
-            raise ValueError(f"{text!r} is no path template: it must begin with / and not end with it")
+        if not path.startswith("/") or path.endswith("/") or "***" in path:
+            raise ValueError(f"{text!r} is no path template: it must begin with /, and not end with it")
         variables: list[str] = []
         deep: set[str] = set()
         regex, at = [], 0
@@ -52,9 +52,9 @@ class Template:
                 variables.append(name)
                 if pattern != "*":
                     deep.add(name)
-                regex.append(f"({_pattern(pattern, text)})")
+                regex.append(f"({_pattern(pattern)})")
             else:
-                regex.append(_pattern(token[0], text))
+                regex.append(_pattern(token[0]))
         if "**" in path and not re.search(r"\*\*\}?$", path):
             raise ValueError(f"{text!r}: ** must be the last segment")
         suffix = re.escape(f":{verb}") if verb else ""
@@ -69,10 +69,8 @@ class Template:
         return {name: _decoded(value, name in self._deep) for name, value in values}
 
 
-def _pattern(pattern: str, text: str) -> str:
+def _pattern(pattern: str) -> str:
     parts = re.split(r"(\*\*|\*)", pattern)
-    if "***" in pattern:
-        raise ValueError(f"{text!r} is no path template")
     return "".join(_DEEP if part == "**" else _ONE if part == "*" else re.escape(part) for part in parts)
 
 

@@ -1,0 +1,73 @@
+"""Methods called by their descriptors over a real channel: answers, statuses, and leaving."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fakes.toy import toy_message, toy_server, toy_service
+from thinkaloud_server.web.call import Caller
+from thinkaloud_server.web.error import HttpError
+
+ECHO, COUNT = (toy_service().methods_by_name[name] for name in ("Echo", "Count"))
+
+
+def made(name: str, **fields: Any) -> Any:
+    message = toy_message(name)
+    for field, value in fields.items():
+        setattr(message, field, value)
+    return message
+
+
+async def test_a_unary_method_answers_with_its_message_and_sees_the_metadata() -> None:
+    async with toy_server() as (toy, channel):
+        answer, headers = await Caller(channel).unary(ECHO, made("Everything", text="a"), [("x-request-id", "r")])
+        assert answer.everything.text == "a"  # type: ignore[attr-defined]
+        assert isinstance(headers, dict)
+        assert toy.metadata["x-request-id"] == "r"
+
+
+async def test_a_status_is_an_http_error() -> None:
+    async with toy_server() as (_, channel):
+        caller = Caller(channel)
+        with pytest.raises(HttpError) as refused:
+            await caller.unary(ECHO, made("Everything", text="plain failure"), [])
+        assert refused.value.code == "NOT_FOUND"
+        with pytest.raises(HttpError) as refused:
+            async with caller.stream(COUNT, made("CountRequest", to=1, fail="before"), []) as messages:
+                await anext(messages)
+        assert refused.value.code == "SEQUENCE_AHEAD"
+
+
+async def test_a_deadline_is_the_callers_own() -> None:
+    async with toy_server() as (_, channel):
+        with pytest.raises(HttpError) as refused:
+            await Caller(channel).unary(ECHO, made("Everything", text="hang"), [], timeout_s=0.05)
+        assert refused.value.code == "DEADLINE_EXCEEDED"
+
+
+async def test_a_stream_ends_after_its_last_message() -> None:
+    async with toy_server() as (_, channel), Caller(channel).stream(COUNT, made("CountRequest", to=3), []) as messages:
+        assert [message.sequence async for message in messages] == [1, 2, 3, 0]  # type: ignore[attr-defined]
+
+
+async def test_leaving_a_stream_cancels_its_call() -> None:
+    async with toy_server() as (toy, channel):
+        async with Caller(channel).stream(COUNT, made("CountRequest", to=3, fail="hang"), []) as messages:
+            await anext(messages)
+            assert not toy.left.is_set()
+        async with asyncio.timeout(10):
+            await toy.left.wait()
+
+
+async def test_a_cancelled_unary_call_is_cancelled() -> None:
+    async with toy_server() as (toy, channel):
+        calling = asyncio.create_task(Caller(channel).unary(ECHO, made("Everything", text="hang"), []))
+        async with asyncio.timeout(10):
+            await toy.counting.wait()
+            calling.cancel()
+            await toy.left.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
