@@ -59,7 +59,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(_channel(arguments))
         settings = web_settings(arguments.http_address)
-        face = HttpFace(web_app(channel, settings), new_request_id=lambda: new_id("req"))
+        app = web_app(channel, settings)
+        face = HttpFace(app, new_request_id=lambda: new_id("req"), see_off=app.drain)
         try:
             address = await face.start(arguments.http_address)
         except OSError as error:

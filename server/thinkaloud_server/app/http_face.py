@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thinkaloud_server.app.config import is_loopback, split_address
 from thinkaloud_server.app.http_connection import HttpConnection
+from thinkaloud_server.app.socket_protocol import SocketProtocol
 from thinkaloud_server.rpc.local import PEER
 from thinkaloud_server.web.error import HttpError, envelope
 from thinkaloud_server.web.settings import WebSettings
@@ -26,6 +27,8 @@ WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
 # Longer than load balancers keep an idle connection, or their next request meets one that is just being closed.
 KEEP_ALIVE_S = 75
 _PING_S = 20.0
+# For last words to be read, before what is left is aborted.
+GOODBYE_S = 1.0
 _BACKLOG = 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _GOING_AWAY = 1001
@@ -34,8 +37,17 @@ _GOING_AWAY = 1001
 class HttpFace:
     """An ASGI application on an address. `drain` refuses what comes, `stop` ends what is there."""
 
-    def __init__(self, app: ASGIApp, *, new_request_id: Callable[[], str], stall_timeout_s: float = 90.0) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        new_request_id: Callable[[], str],
+        stall_timeout_s: float = 90.0,
+        see_off: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        """`see_off` is the application's own way to end its WebSockets within so many seconds; else they are closed."""
         self._app = app
+        self._see_off = see_off
         self._new_request_id = new_request_id
         self._draining = False
         self._stopping = False
@@ -44,8 +56,10 @@ class HttpFace:
         self._config = uvicorn.Config(
             self._answer,
             http=HttpConnection,
-            ws="websockets-sansio",
+            ws=SocketProtocol,
             ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
+            # Events are small: a compressor per socket costs memory and time, and saves little.
+            ws_per_message_deflate=False,
             ws_ping_interval=_PING_S,
             # A client that is stopped answers no ping, and may read on within this time.
             ws_ping_timeout=stall_timeout_s,
@@ -89,7 +103,11 @@ class HttpFace:
         for server in self._server.servers:
             server.close()
         state = self._server.server_state
-        waiting = {asyncio.ensure_future(_goodbye(send)) for send in self._websockets}
+        if self._see_off is not None:
+            goodbyes = [self._see_off(max(grace_s - GOODBYE_S, 0.0))]
+        else:
+            goodbyes = [_goodbye(send) for send in self._websockets]
+        waiting = {asyncio.ensure_future(each) for each in goodbyes}
         for connection in list(state.connections):
             if isinstance(connection, HttpConnection):
                 connection.shutdown()

@@ -101,10 +101,12 @@ def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         body_bytes=server.request_bytes_max,
         stall_timeout_s=server.stall_timeout_s,
     )
+    app = web_app(assembly.server.local, settings)
     return HttpFace(
-        web_app(assembly.server.local, settings),
+        app,
         new_request_id=lambda: new_id("req"),
         stall_timeout_s=server.stall_timeout_s,
+        see_off=app.drain,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from thinkaloud_server.web import guard, media, rest, sse
 from thinkaloud_server.web.asked import Asked
@@ -21,6 +21,7 @@ from thinkaloud_server.web.leaving import Gone, Pace, while_there
 from thinkaloud_server.web.read import message_of
 from thinkaloud_server.web.route import Route, RouteTable, routes_of, services_of_contract
 from thinkaloud_server.web.settings import WebSettings
+from thinkaloud_server.web.websocket import WebSockets
 
 __all__ = ["WebApp", "WebSettings", "web_app"]
 
@@ -29,7 +30,7 @@ logger = logging.getLogger("thinkaloud.web")
 
 def web_app(
     channel: grpc.aio.Channel, settings: WebSettings | None = None, services: Iterable[ServiceDescriptor] | None = None
-) -> ASGIApp:
+) -> WebApp:
     """The application in front of this channel; `services` are those of the contract unless others are given.
 
     The channel is not closed here: whoever made it does that.
@@ -44,6 +45,12 @@ class WebApp:
         self._caller = caller
         self._table = table
         self._settings = settings
+        self.sockets = WebSockets(caller, table, settings)
+
+    async def drain(self, grace_s: float) -> None:
+        """Tell whoever holds a connection to go elsewhere; streams have so long to end. Before the server's own end,
+        which ASGI servers do not announce to open WebSockets."""
+        await self.sockets.drain(grace_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -52,7 +59,7 @@ class WebApp:
             case "lifespan":
                 await _live(receive, send)
             case "websocket":
-                await send({"type": "websocket.close"})  # before it was accepted: 403
+                await self.sockets(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = Asked.of(scope)

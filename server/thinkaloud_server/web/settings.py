@@ -13,7 +13,8 @@ class WebSettings:
 
     `hosts` are the names that Host may have, without ports; "*" takes any. `origins` are the exact origins whose pages
     may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
-    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go.
+    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. A message on a WebSocket
+    has at most `message_bytes`; a socket where nothing runs and nothing is asked for `idle_timeout_s` is closed.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -24,3 +25,6 @@ class WebSettings:
     headers: int = 128
     retry_ms: int = 1000
     stall_timeout_s: float = 90.0
+    message_bytes: int = MIB
+    idle_timeout_s: float = 300.0
+    stop_timeout_s: float = 30.0

@@ -11,9 +11,11 @@ SEQUENCE = "sequence"
 AFTER = "after_sequence"
 KEY = "idempotency_key"
 
-# Cases of the event: the life sign, and the failure that ends a stream. The default name is SSE's own.
+# Cases of the event: the life sign, and the two that end a stream. The default name is SSE's own.
 HEARTBEAT = "heartbeat"
 ERROR = "error"
+COMPLETE = "complete"
+TERMINAL = frozenset({COMPLETE, ERROR})
 UNNAMED = "message"
 
 

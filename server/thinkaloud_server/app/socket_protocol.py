@@ -1,0 +1,40 @@
+"""uvicorn's WebSocket protocol, and what ASGI cannot say: cut off a client that stopped reading.
+
+An ASGI `send` waits until the socket takes bytes, the close frame too: a client that never reads again could not be
+closed at all, and `transport.close()` waits for it as well. `cut` puts last words and the close frame behind what
+already waits, gives the client a moment to read them, and then drops the connection and what it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+# The name of the extension in the ASGI scope; web/websocket.py looks for it.
+EXTENSION = "websocket.cut"
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """For `uvicorn.Config(ws=SocketProtocol)`."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # a handshake that is none is answered without one
+            self.scope["extensions"][EXTENSION] = {"cut": self.cut}
+
+    def cut(self, texts: Sequence[str], code: int, reason: str) -> None:
+        """Say this and close, without waiting for room; drop the connection if the client does not read it soon."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        self.stop_keepalive()
+        for text in texts:
+            self.conn.send_text(text.encode())
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
