@@ -21,9 +21,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "engine": ({"core", "providers"}, {"msgspec", "httpx", "httpx_aiohttp", "httpcore", "aiohttp"}),
     "stores": ({"core"}, {"msgspec"}),
     "rpc": ({"core", "engine", "thinkaloud.v1"}, {"grpc", "grpc_health", "grpc_reflection", "google"}),
+    "web": ({"thinkaloud.v1"}, {"grpc", "google", "starlette", "msgspec"}),
 }
 EVERYTHING = "app"
-WAITS = {"engine", "stores", "rpc", "app"}
+WAITS = {"engine", "stores", "rpc", "web", "app"}
 
 # A module of core or providers is a function of its arguments: no I/O, no clock, no randomness, no logging.
 IMPURE = {
@@ -200,6 +201,10 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
         ("rpc", "import thinkaloud"),
         ("rpc", "from thinkaloud_server.app.config import Config"),
         ("rpc", "from ..app import config"),
+        ("web", "from thinkaloud_server.core.errors import ErrorReason"),
+        ("web", "from thinkaloud_server.rpc.status import FACES"),
+        ("web", "import thinkaloud"),
+        ("web", "import uvicorn"),
     ],
 )
 def test_a_forbidden_import_is_found(package: str, line: str) -> None:

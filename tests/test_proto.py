@@ -375,3 +375,41 @@ def test_the_transcript_of_the_readme_is_of_this_contract() -> None:
     events = [json_format.Parse(line, chat.ChatResponse()).event for line in lines]
     kinds = {event.WhichOneof("event") for event in events}
     assert kinds == {"start", "progress", "reasoning", "token", "complete", "error"}
+
+
+STREAMS = [method for method in methods() if method.server_streaming]
+
+
+def _stream_face(method: MethodDescriptor) -> object:
+    stream_face = importlib.import_module("thinkaloud.v1.stream_face_pb2").stream_face
+    options = method.GetOptions()
+    assert options.HasExtension(stream_face), f"{method.full_name} has no stream face"
+    return options.Extensions[stream_face]
+
+
+@pytest.mark.parametrize("method", STREAMS, ids=_method_name)
+def test_every_stream_says_how_it_looks_elsewhere(method: MethodDescriptor) -> None:
+    face = _stream_face(method)
+    by_name = {each.full_name: each for each in methods()}
+    stop = by_name[getattr(face, "stop")]  # noqa: B009 - generated, and unknown to the type checker
+    resume = by_name[getattr(face, "resume")]  # noqa: B009
+    assert not stop.server_streaming
+    assert "run_id" in stop.input_type.fields_by_name
+    assert resume.server_streaming
+    assert {"run_id", "after_sequence"} <= set(resume.input_type.fields_by_name)
+    assert resume.output_type.fields[0].message_type is method.output_type.fields[0].message_type
+    assert set(getattr(face, "cases")) <= EVENTS  # noqa: B009
+
+
+def test_the_websockets_are_those_of_the_contract() -> None:
+    found = {_method_name(method): getattr(_stream_face(method), "websocket") for method in STREAMS}  # noqa: B009
+    assert found == {
+        "ChatService.Chat": "/api/v1/chat/stream",
+        "RunService.WatchRun": "/api/v1/runs/{run_id}/stream",
+    }
+
+
+def test_only_streams_have_a_stream_face() -> None:
+    stream_face = importlib.import_module("thinkaloud.v1.stream_face_pb2").stream_face
+    others = [method for method in methods() if not method.server_streaming]
+    assert [method.full_name for method in others if method.GetOptions().HasExtension(stream_face)] == []
