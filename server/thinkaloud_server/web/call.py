@@ -1,0 +1,64 @@
+"""The one thing that is held: a channel. Methods are called by their descriptors, whatever they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from thinkaloud_server.web.error import from_rpc
+
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+
+
+class Caller:
+    """Calls methods over a channel; a status comes out as HttpError."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        self._callables: dict[str, Any] = {}
+
+    async def unary(
+        self, method: MethodDescriptor, message: Message, metadata: Metadata, timeout_s: float | None = None
+    ) -> tuple[Message, dict[str, str]]:
+        """The answer and the text headers that came with it. Being cancelled cancels the call."""
+        call = self._callable(method)(message, metadata=metadata, timeout=timeout_s)
+        try:
+            answer = await call
+            headers = {key: value for key, value in await call.initial_metadata() or () if isinstance(value, str)}
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error) from None
+        finally:
+            call.cancel()
+        return answer, headers
+
+    @asynccontextmanager
+    async def stream(
+        self, method: MethodDescriptor, message: Message, metadata: Metadata
+    ) -> AsyncIterator[AsyncIterator[Message]]:
+        """The messages of a server-streaming method; leaving cancels the call. Its status is raised where they are
+        awaited, and leaves here as HttpError."""
+        call = self._callable(method)(message, metadata=metadata)
+        try:
+            yield call.__aiter__()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error) from None
+        finally:
+            call.cancel()
+
+    def _callable(self, method: MethodDescriptor) -> Any:
+        found = self._callables.get(method.full_name)
+        if found is None:
+            assert method.containing_service is not None
+            make = self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
+            found = self._callables[method.full_name] = make(
+                f"/{method.containing_service.full_name}/{method.name}",
+                request_serializer=GetMessageClass(method.input_type).SerializeToString,
+                response_deserializer=GetMessageClass(method.output_type).FromString,
+            )
+        return found

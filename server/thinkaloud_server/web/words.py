@@ -1,0 +1,30 @@
+"""The few field names that mean the same in every message: stream_face.proto says so, and nothing else is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+RUN = "run_id"
+SEQUENCE = "sequence"
+AFTER = "after_sequence"
+KEY = "idempotency_key"
+
+# Cases of the event: the life sign, and the failure that ends a stream. The default name is SSE's own.
+HEARTBEAT = "heartbeat"
+ERROR = "error"
+UNNAMED = "message"
+
+
+def field_of(message: Any, name: str) -> FieldDescriptor | None:
+    """The field of this name in a descriptor; None where there is none. The stubs have two classes for each kind of
+    descriptor, and mix them: hence Any."""
+    field: FieldDescriptor | None = message.fields_by_name.get(name)
+    return field
+
+
+def has(message: Descriptor, name: str) -> bool:
+    """True when the message has this field and it is a single scalar."""
+    field = field_of(message, name)
+    return field is not None and not field.is_repeated and field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE
