@@ -1,0 +1,120 @@
+"""One route as one operation of OpenAPI: parameters, body, answer, failures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+
+from thinkaloud_server.web.openapi.comment import Comments
+from thinkaloud_server.web.openapi.event import Events
+from thinkaloud_server.web.openapi.failure import statuses
+from thinkaloud_server.web.openapi.parameter import (
+    header_parameters,
+    key_in_query,
+    path_parameters,
+    query_parameters,
+)
+from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side
+from thinkaloud_server.web.route import Route
+
+JSON = "application/json"
+VENDOR = "application/vnd.thinkaloud.v1+json"
+_HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+_BODY_LESS = {"GET", "HEAD", "DELETE"}
+
+
+def operation(route: Route, identifier: str, schemas: Schemas, events: Events, comments: Comments) -> dict[str, Any]:
+    """The operation; `identifier` is its name, unique in the document."""
+    method = route.method
+    streaming = method.server_streaming
+    resumes = streaming and route.verb in ("GET", "POST")
+    said: dict[str, Any] = {
+        "operationId": identifier,
+        "tags": [method.containing_service.name],
+        "summary": comments.summary(method.full_name) or method.name,
+        "description": comments.text(method.full_name),
+        "parameters": [
+            *path_parameters(route.template, method.input_type, comments),
+            *_query(route, comments),
+            *header_parameters(method, resumes=resumes),
+        ],
+    }
+    if method.GetOptions().deprecated:
+        said["deprecated"] = True
+    if route.body:
+        said["requestBody"] = _body(route, schemas, comments)
+    said["responses"] = {
+        **(_stream(route, events) if streaming else _answer(route, schemas, comments)),
+        **statuses(method.input_type, has_body=bool(route.body)),
+    }
+    return said
+
+
+def body_message(route: Route) -> Descriptor:
+    """The message that the body is, where it is one."""
+    if route.body in ("", "*"):
+        message: Descriptor = route.method.input_type
+        return message
+    return route.method.input_type.fields_by_name[route.body].message_type or route.method.input_type
+
+
+def _query(route: Route, comments: Comments) -> list[dict[str, Any]]:
+    if route.body == "*":
+        return []
+    request = route.method.input_type
+    without = frozenset({*route.template.variables, route.body})
+    begins = route.method.server_streaming and route.verb == "GET"
+    return list(
+        query_parameters(request, comments, without=without, required=key_in_query(request) if begins else frozenset())
+    )
+
+
+def _body(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any]:
+    request = route.method.input_type
+    if route.body == "*":
+        schema = schemas.message(request, Side.REQUEST)
+    else:
+        schema = schemas.field(request.fields_by_name[route.body], Side.REQUEST)
+    content = {"schema": schema, **_examples(body_message(route), comments)}
+    return {"required": True, "content": {JSON: content, VENDOR: content}}
+
+
+def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any]:
+    message: Descriptor | None = route.method.output_type
+    text = comments.text(route.method.output_type.full_name)
+    if route.response_body:
+        field = route.method.output_type.fields_by_name[route.response_body]
+        schema = schemas.field(field, Side.ANSWER)
+        message = field.message_type
+        text = comments.text(field.full_name) or text
+    else:
+        schema = schemas.message(route.method.output_type, Side.ANSWER)
+    content = {"schema": schema, **(_examples(message, comments) if message else {})}
+    return {"200": {"description": text or "Done.", "headers": _HEADERS, "content": {JSON: content, VENDOR: content}}}
+
+
+def _stream(route: Route, events: Events) -> dict[str, Any]:
+    frame: Schema = events.frame(route.method)
+    each = {"schema": frame}
+    answers: dict[str, Any] = {
+        "200": {
+            "description": "A stream of events, each as the schema says: server-sent events, or by "
+            "`Accept: application/x-ndjson` a line of JSON each.",
+            "headers": _HEADERS,
+            "content": {"text/event-stream": each, "application/x-ndjson": each},
+        }
+    }
+    if route.verb == "GET":
+        answers["204"] = {
+            "description": "The event of `Last-Event-ID` was the last one: a browser's EventSource ends here.",
+            "headers": _HEADERS,
+        }
+    return answers
+
+
+def _examples(message: Descriptor, comments: Comments) -> dict[str, Any]:
+    examples = comments.examples(message.full_name)
+    if not examples:
+        return {}
+    return {"examples": {each.name: {"summary": each.title, "value": each.value} for each in examples}}

@@ -1,0 +1,111 @@
+"""What a request carries outside its body: path variables, query parameters, headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+
+from thinkaloud_server.web.openapi.comment import Comments
+from thinkaloud_server.web.openapi.failure import takes_key
+from thinkaloud_server.web.openapi.schema import map_value, scalar_schema
+from thinkaloud_server.web.route import Template, field_at
+from thinkaloud_server.web.words import KEY
+
+# Headers that operations share. The idempotency key may also be the request's own field.
+COMPONENTS: dict[str, Any] = {
+    "RequestId": {
+        "name": "X-Request-ID",
+        "in": "header",
+        "description": "The caller's own name for this request; one is made when it is absent or of another form. "
+        "It is in the answer, the log, and the requests to providers. `X-Correlation-ID` is taken the same way.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The request's `idempotency_key`, as a header: the same key with the same request is done once, "
+        "and answered again; the same key with another request is refused (`IDEMPOTENCY_KEY_REUSED`).",
+        "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
+    },
+    "LastEventId": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "`<run_id>:<sequence>`, the `id` of the last event that was received; browsers send it when "
+        "they reconnect. The stream goes on after that event, and nothing is begun anew.",
+        "schema": {"type": "string"},
+    },
+}
+
+_DEPTH_MAX = 4  # of nested messages in a query: `a.b.c.d=1`
+
+
+def path_parameters(template: Template, request: Descriptor, comments: Comments) -> Iterator[dict[str, Any]]:
+    """The variables of the path."""
+    for name in template.variables:
+        field = field_at(request, name)
+        if field is not None:  # the table checked it
+            yield {**_parameter(name, field, comments), "in": "path", "required": True}
+
+
+def query_parameters(
+    request: Descriptor, comments: Comments, *, without: frozenset[str], required: frozenset[str] = frozenset()
+) -> Iterator[dict[str, Any]]:
+    """Every field that a query can carry: scalars, lists and maps of them, and those of nested messages by dotted
+    names."""
+    for name, field in _scalars(request, "", ()):
+        if name not in without and name.split(".")[0] not in without:
+            parameter = {**_parameter(name, field, comments), "in": "query"}
+            if name in required:
+                parameter["required"] = True
+            yield parameter
+
+
+def header_parameters(method: MethodDescriptor, *, resumes: bool) -> list[dict[str, Any]]:
+    """The headers of an operation, by reference."""
+    names = ["RequestId"]
+    if takes_key(method.input_type):
+        names.append("IdempotencyKey")
+    if resumes:
+        names.append("LastEventId")
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def key_in_query(request: Descriptor) -> frozenset[str]:
+    """A stream that a plain GET begins must name itself, or a browser that reconnects before the first event would
+    begin another one."""
+    return frozenset({KEY}) if takes_key(request) else frozenset()
+
+
+def _scalars(message: Descriptor, prefix: str, inside: tuple[Descriptor, ...]) -> Iterator[tuple[str, FieldDescriptor]]:
+    if message in inside or len(inside) == _DEPTH_MAX:
+        return
+    for field in message.fields:
+        if _fits(map_value(field) or field):
+            yield prefix + field.name, field
+        elif field.message_type and scalar_schema(field) is None and not field.is_repeated:
+            yield from _scalars(field.message_type, f"{prefix}{field.name}.", (*inside, message))
+
+
+def _fits(field: FieldDescriptor) -> bool:
+    """True for what is one word in a query."""
+    schema = scalar_schema(field) or {}
+    return schema.get("type", "object") not in ("object", "array", "null")
+
+
+def _parameter(name: str, field: FieldDescriptor, comments: Comments) -> dict[str, Any]:
+    value = map_value(field)
+    parameter: dict[str, Any] = {"name": name}
+    if text := comments.text(field.full_name):
+        parameter["description"] = text
+    if field.GetOptions().deprecated:
+        parameter["deprecated"] = True
+    if value is not None:
+        parameter |= {"style": "deepObject", "explode": True}  # name[key]=value
+        parameter["schema"] = {"type": "object", "additionalProperties": scalar_schema(value)}
+    elif field.is_repeated:
+        parameter["schema"] = {"type": "array", "items": scalar_schema(field)}
+    else:
+        parameter["schema"] = scalar_schema(field)
+    return parameter
