@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import html
 import secrets
-from functools import cache
+from collections.abc import Callable
+from functools import cache, cached_property, partial
 from hashlib import sha256
 from importlib.metadata import distribution
 from pathlib import Path
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, HTMLResponse, Response
 
+from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.openapi import Info, documents
 from thinkaloud_server.web.route import RouteTable
 
@@ -28,6 +28,7 @@ REDOC = "/api/redoc"
 ASSETS = "/api/docs/assets"
 
 _OURS = Path(__file__).parent / "static"
+_ALLOW = "GET, HEAD, OPTIONS"
 _LIBRARY = "fastapi-offline"
 # Named one by one: what else stands in those folders is nobody's to fetch. They are sent as they are: compressing
 # 1.5 MB takes the loop 50 ms, which every stream would feel, and a browser fetches them once.
@@ -45,35 +46,40 @@ _HEADERS = {
 }
 
 
-def docs_routes(table: RouteTable, info: Info) -> list[Route]:
-    """The routes of all pages. The document is made when somebody first asks for it."""
-    document = cache(lambda: msgspec.json.encode(documents(table, info)))
-    etag = cache(lambda: f'"{sha256(document()).hexdigest()[:32]}"')
+class Pages:
+    """All pages of one server, by their paths. The document is made when somebody first asks for it."""
 
-    async def home(request: Request) -> Response:
-        return _home(info, people="text/html" in request.headers.get("accept", ""))
+    def __init__(self, table: RouteTable, info: Info) -> None:
+        self._table = table
+        self._info = info
+        self._pages: dict[str, Callable[[Headers], Response]] = {
+            "/": lambda headers: _home(info, people="text/html" in headers.get("accept", "")),
+            DOCUMENT: self._document,
+            SWAGGER: lambda headers: _page("swagger.html", info),
+            REDOC: lambda headers: _redoc(info),
+            **{f"{ASSETS}/{name}": partial(_file, _OURS, name) for name in _OUR_FILES},
+            **{f"{ASSETS}/{name}": partial(_library_file, name) for name in _LIBRARY_FILES},
+        }
 
-    async def openapi(request: Request) -> Response:
-        headers = {**_HEADERS, "etag": etag()}
-        if etag() in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(document(), media_type="application/json", headers=headers)
+    def find(self, verb: str, path: str, headers: Headers) -> Response | None:
+        """The answer, an ASGI application; None where there is no page. Raises HttpError(METHOD_NOT_ALLOWED)."""
+        page = self._pages.get(path)
+        if page is None:
+            return None
+        if verb not in ("GET", "HEAD"):
+            raise HttpError("METHOD_NOT_ALLOWED", f"this path takes {_ALLOW}", headers=(("allow", _ALLOW),))
+        return page(headers)
 
-    async def swagger(request: Request) -> Response:
-        return _page("swagger.html", info)
+    def _document(self, headers: Headers) -> Response:
+        return _unless_known(headers, Response(self._json, media_type="application/json", headers=_HEADERS), self._etag)
 
-    async def redoc(request: Request) -> Response:
-        # ReDoc makes style elements, which the nonce allows, and searches in a worker that it makes from a blob.
-        nonce = secrets.token_urlsafe(16)
-        return _page("redoc.html", info, nonce=nonce, style=f" 'nonce-{nonce}'", worker="blob:")
+    @cached_property
+    def _json(self) -> bytes:
+        return msgspec.json.encode(documents(self._table, self._info))
 
-    return [
-        Route("/", home),
-        Route(DOCUMENT, openapi),
-        Route(SWAGGER, swagger),
-        Route(REDOC, redoc),
-        Route(f"{ASSETS}/{{name}}", _asset),
-    ]
+    @cached_property
+    def _etag(self) -> str:
+        return f'"{sha256(self._json).hexdigest()[:32]}"'
 
 
 def _home(info: Info, *, people: bool) -> Response:
@@ -92,8 +98,13 @@ def _home(info: Info, *, people: bool) -> Response:
     return response
 
 
+@cache
+def _template(file: str) -> str:
+    return (_OURS / file).read_text(encoding="utf-8")
+
+
 def _page(file: str, info: Info, *, style: str = "", worker: str = "'none'", **values: str) -> Response:
-    text = (_OURS / file).read_text(encoding="utf-8")
+    text = _template(file)
     said = {"name": info.name, "version": info.version, "summary": info.summary, "document": DOCUMENT}
     for name, value in ({key: html.escape(value) for key, value in said.items()} | values).items():
         text = text.replace(f"{{{{{name}}}}}", value)
@@ -101,20 +112,27 @@ def _page(file: str, info: Info, *, style: str = "", worker: str = "'none'", **v
     return HTMLResponse(text, headers={**_HEADERS, "content-security-policy": policy})
 
 
-async def _asset(request: Request) -> Response:
-    name = request.path_params["name"]
-    folder = _folder_of(name)
-    if folder is None:
-        return Response(status_code=404)
-    response = await StaticFiles(directory=folder).get_response(name, request.scope)
-    response.headers.update(_HEADERS)
-    return response
+def _redoc(info: Info) -> Response:
+    # ReDoc makes style elements, which the nonce allows, and searches in a worker that it makes from a blob.
+    nonce = secrets.token_urlsafe(16)
+    return _page("redoc.html", info, nonce=nonce, style=f" 'nonce-{nonce}'", worker="blob:")
 
 
-def _folder_of(name: str) -> Path | None:
-    if name in _OUR_FILES:
-        return _OURS
-    return _library() if name in _LIBRARY_FILES else None
+def _library_file(name: str, headers: Headers) -> Response:
+    return _file(_library(), name, headers)
+
+
+def _file(folder: Path, name: str, headers: Headers) -> Response:
+    file = folder / name
+    response = FileResponse(file, stat_result=file.stat(), headers=_HEADERS)
+    return _unless_known(headers, response, response.headers["etag"])
+
+
+def _unless_known(headers: Headers, response: Response, etag: str) -> Response:
+    """304 for a caller that has this very version (RFC 9110, 13.1.2)."""
+    response.headers["etag"] = etag
+    known = [each.strip().removeprefix("W/") for each in headers.get("if-none-match", "").split(",")]
+    return Response(status_code=304, headers={**_HEADERS, "etag": etag}) if etag in known else response
 
 
 @cache

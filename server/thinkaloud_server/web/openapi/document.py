@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.api import annotations_pb2  # type: ignore[import-untyped]  # generated, no stubs
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
@@ -29,11 +30,14 @@ same; another version of the latter is refused.
 # Errors
 
 Every failure is `{"error": {"code", "message", "details", "request_id"}}`; the responses list the codes of each \
-status. After the first event of a stream a failure is its last event, `error`, with the same fields.
-
+status. `X-Request-ID` names each request, in its answer and in the server's log; `traceparent` is taken as well.
+"""
+_STREAMS = """\
 # Streams
 
-A stream ends with `complete` or `error`. One that ends with neither was cut: go on with it by `Last-Event-ID`.
+Events come as server-sent events, or with `Accept: application/x-ndjson` as JSON, one a line. The `id` of a numbered \
+event is `<run_id>:<sequence>`. Send the last one as `Last-Event-ID` to go on with a stream that was cut, as browsers \
+do. A failure after the first event is the last event, `error`.
 """
 _SOCKETS = """\
 # WebSockets
@@ -70,7 +74,7 @@ def documents(table: RouteTable, info: Info, comments: Comments | None = None) -
         "openapi": "3.1.0",
         "info": {
             "title": info.name,
-            "summary": info.summary,
+            **({"summary": info.summary} if info.summary else {}),
             "version": info.version,
             "description": _description(table, info, said),
         },
@@ -113,9 +117,17 @@ def _paths(table: RouteTable, schemas: Schemas, events: Events, comments: Commen
     return paths
 
 
-def _place(route: Route) -> tuple[str, int, bool]:
-    """By service, method, and the main binding, which has a body where one of them has, before the others."""
-    return route.method.containing_service.full_name, route.method.index, not route.body
+def _place(route: Route) -> tuple[str, int, bool, str]:
+    """By service and method; the binding that a method has first of all has its name without a number."""
+    method = route.method
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    first = (rule.WhichOneof("pattern").upper(), getattr(rule, rule.WhichOneof("pattern")))
+    return (
+        method.containing_service.full_name,
+        method.index,
+        (route.verb, route.template.text) != first,
+        route.template.text,
+    )
 
 
 def _requests(table: RouteTable) -> Iterable[Descriptor]:
@@ -151,6 +163,8 @@ def _tags(table: RouteTable, comments: Comments) -> list[dict[str, str]]:
 
 def _description(table: RouteTable, info: Info, comments: Comments) -> str:
     parts = [_ABOUT]
+    if any(route.method.server_streaming for route in table.routes):
+        parts.append(_STREAMS)
     if table.sockets:
         lines = (
             f"* `{each.template.text}`: {comments.summary(each.method.full_name) or each.method.name}"

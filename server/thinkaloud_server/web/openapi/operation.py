@@ -8,27 +8,26 @@ from google.protobuf.descriptor import Descriptor
 
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.event import Events
+from thinkaloud_server.web.openapi.examples import Example
 from thinkaloud_server.web.openapi.failure import statuses
 from thinkaloud_server.web.openapi.parameter import (
+    HEARTBEATS,
     header_parameters,
-    key_in_query,
     path_parameters,
     query_parameters,
 )
 from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side
-from thinkaloud_server.web.route import Route
+from thinkaloud_server.web.route import Route, face_of
 
 JSON = "application/json"
 VENDOR = "application/vnd.thinkaloud.v1+json"
 _HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
-_BODY_LESS = {"GET", "HEAD", "DELETE"}
 
 
 def operation(route: Route, identifier: str, schemas: Schemas, events: Events, comments: Comments) -> dict[str, Any]:
     """The operation; `identifier` is its name, unique in the document."""
     method = route.method
     streaming = method.server_streaming
-    resumes = streaming and route.verb in ("GET", "POST")
     said: dict[str, Any] = {
         "operationId": identifier,
         "tags": [method.containing_service.name],
@@ -37,13 +36,13 @@ def operation(route: Route, identifier: str, schemas: Schemas, events: Events, c
         "parameters": [
             *path_parameters(route.template, method.input_type, comments),
             *_query(route, comments),
-            *header_parameters(method, resumes=resumes),
+            *header_parameters(method),
         ],
     }
     if method.GetOptions().deprecated:
         said["deprecated"] = True
     if route.body:
-        said["requestBody"] = _body(route, schemas, comments)
+        said["requestBody"] = _body(route, schemas)
     said["responses"] = {
         **(_stream(route, events) if streaming else _answer(route, schemas, comments)),
         **statuses(method.input_type, has_body=bool(route.body)),
@@ -60,24 +59,20 @@ def body_message(route: Route) -> Descriptor:
 
 
 def _query(route: Route, comments: Comments) -> list[dict[str, Any]]:
-    if route.body == "*":
-        return []
-    request = route.method.input_type
     without = frozenset({*route.template.variables, route.body})
-    begins = route.method.server_streaming and route.verb == "GET"
-    return list(
-        query_parameters(request, comments, without=without, required=key_in_query(request) if begins else frozenset())
-    )
+    fields = [] if route.body == "*" else query_parameters(route.method.input_type, comments, without=without)
+    return [*fields, *([HEARTBEATS] if route.method.server_streaming else [])]
 
 
-def _body(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any]:
+def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
     request = route.method.input_type
     if route.body == "*":
         schema = schemas.message(request, Side.REQUEST)
     else:
         schema = schemas.field(request.fields_by_name[route.body], Side.REQUEST)
-    content = {"schema": schema, **_examples(body_message(route), comments)}
-    return {"required": True, "content": {JSON: content, VENDOR: content}}
+    content = {"schema": schema, **_examples(schemas.examples(body_message(route), Side.REQUEST))}
+    # Not `required`: an empty body is an empty object, and whether that is a request is for the service to say.
+    return {"content": {JSON: content, VENDOR: content}}
 
 
 def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any]:
@@ -90,7 +85,7 @@ def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any
         text = comments.text(field.full_name) or text
     else:
         schema = schemas.message(route.method.output_type, Side.ANSWER)
-    content = {"schema": schema, **(_examples(message, comments) if message else {})}
+    content = {"schema": schema, **(_examples(schemas.examples(message, Side.ANSWER)) if message else {})}
     return {"200": {"description": text or "Done.", "headers": _HEADERS, "content": {JSON: content, VENDOR: content}}}
 
 
@@ -105,7 +100,7 @@ def _stream(route: Route, events: Events) -> dict[str, Any]:
             "content": {"text/event-stream": each, "application/x-ndjson": each},
         }
     }
-    if route.verb == "GET":
+    if face_of(route.method).resume:
         answers["204"] = {
             "description": "The event of `Last-Event-ID` was the last one: a browser's EventSource ends here.",
             "headers": _HEADERS,
@@ -113,8 +108,7 @@ def _stream(route: Route, events: Events) -> dict[str, Any]:
     return answers
 
 
-def _examples(message: Descriptor, comments: Comments) -> dict[str, Any]:
-    examples = comments.examples(message.full_name)
+def _examples(examples: list[Example]) -> dict[str, Any]:
     if not examples:
         return {}
     return {"examples": {each.name: {"summary": each.title, "value": each.value} for each in examples}}

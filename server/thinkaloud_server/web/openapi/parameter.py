@@ -10,8 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.failure import takes_key
 from thinkaloud_server.web.openapi.schema import map_value, scalar_schema
-from thinkaloud_server.web.route import Template, field_at
-from thinkaloud_server.web.words import KEY
+from thinkaloud_server.web.route import Template, face_of, field_at
+from thinkaloud_server.web.words import HEARTBEAT
 
 # Headers that operations share. The idempotency key may also be the request's own field.
 COMPONENTS: dict[str, Any] = {
@@ -26,8 +26,16 @@ COMPONENTS: dict[str, Any] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "The request's `idempotency_key`, as a header: the same key with the same request is done once, "
-        "and answered again; the same key with another request is refused (`IDEMPOTENCY_KEY_REUSED`).",
+        "and answered again; the same key with another request is refused (`IDEMPOTENCY_KEY_REUSED`). "
+        "A GET that begins a stream needs one: browsers repeat it by themselves.",
         "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
+    },
+    "Heartbeats": {
+        "name": HEARTBEAT,
+        "in": "query",
+        "description": "How server-sent events show that the stream lives: as comments, which readers skip, as events, "
+        "or as both.",
+        "schema": {"type": "string", "enum": ["comment", "event", "both"], "default": "both"},
     },
     "LastEventId": {
         "name": "Last-Event-ID",
@@ -37,6 +45,9 @@ COMPONENTS: dict[str, Any] = {
         "schema": {"type": "string"},
     },
 }
+
+# No field of a message: how an event stream writes its life signs.
+HEARTBEATS: dict[str, Any] = {"$ref": "#/components/parameters/Heartbeats"}
 
 _DEPTH_MAX = 4  # of nested messages in a query: `a.b.c.d=1`
 
@@ -49,33 +60,22 @@ def path_parameters(template: Template, request: Descriptor, comments: Comments)
             yield {**_parameter(name, field, comments), "in": "path", "required": True}
 
 
-def query_parameters(
-    request: Descriptor, comments: Comments, *, without: frozenset[str], required: frozenset[str] = frozenset()
-) -> Iterator[dict[str, Any]]:
+def query_parameters(request: Descriptor, comments: Comments, *, without: frozenset[str]) -> Iterator[dict[str, Any]]:
     """Every field that a query can carry: scalars, lists and maps of them, and those of nested messages by dotted
     names."""
     for name, field in _scalars(request, "", ()):
         if name not in without and name.split(".")[0] not in without:
-            parameter = {**_parameter(name, field, comments), "in": "query"}
-            if name in required:
-                parameter["required"] = True
-            yield parameter
+            yield {**_parameter(name, field, comments), "in": "query"}
 
 
-def header_parameters(method: MethodDescriptor, *, resumes: bool) -> list[dict[str, Any]]:
+def header_parameters(method: MethodDescriptor) -> list[dict[str, Any]]:
     """The headers of an operation, by reference."""
     names = ["RequestId"]
     if takes_key(method.input_type):
         names.append("IdempotencyKey")
-    if resumes:
+    if face_of(method).resume:
         names.append("LastEventId")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
-
-
-def key_in_query(request: Descriptor) -> frozenset[str]:
-    """A stream that a plain GET begins must name itself, or a browser that reconnects before the first event would
-    begin another one."""
-    return frozenset({KEY}) if takes_key(request) else frozenset()
 
 
 def _scalars(message: Descriptor, prefix: str, inside: tuple[Descriptor, ...]) -> Iterator[tuple[str, FieldDescriptor]]:

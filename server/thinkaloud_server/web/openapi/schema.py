@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from thinkaloud_server.web.openapi.comment import Comments
+from thinkaloud_server.web.openapi.examples import Example
 
 Schema = dict[str, Any]
 
@@ -153,6 +154,11 @@ class Schemas:
             schema["deprecated"] = True
         return schema
 
+    def examples(self, message: Descriptor, side: Side) -> list[Example]:
+        """The examples of a message; as an answer it has all that is printed."""
+        printed = set(_printed(message)) if side is Side.ANSWER else set()
+        return [each for each in self._comments.examples(message.full_name) if printed <= set(each.value)]
+
     def _one(self, field: FieldDescriptor, side: Side) -> Schema:
         scalar = scalar_schema(field)
         if scalar is not None or field.message_type is None:
@@ -168,11 +174,11 @@ class Schemas:
         schema["properties"] = {field.name: self.field(field, side) for field in message.fields}
         if side is Side.REQUEST:
             schema["additionalProperties"] = False
-        elif printed := [field.name for field in message.fields if not field.has_presence]:
+        elif printed := _printed(message):
             schema["required"] = printed
         if [[field.name for field in message.fields]] == alternatives:
             schema["maxProperties"] = 1
-        if examples := self._comments.examples(message.full_name):
+        if examples := self.examples(message, side):
             schema["examples"] = [example.value for example in examples]
         return schema
 
@@ -180,6 +186,11 @@ class Schemas:
         """The name inside its package; the whole name where another package took that."""
         short = message.full_name.removeprefix(f"{message.file.package}.") + suffix
         return message.full_name + suffix if short in {*self._names.values(), ENVELOPE_NAME} else short
+
+
+def _printed(message: Descriptor) -> list[str]:
+    """The fields that every answer has."""
+    return [field.name for field in message.fields if not field.has_presence]
 
 
 def _enum_schema(enum: EnumDescriptor) -> Schema:
