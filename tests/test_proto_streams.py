@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from thinkaloud.v1 import stream_face_pb2
-from thinkaloud_server.web.route import services_of_contract
+from thinkaloud_server.web.route import face_of, services_of_contract
 
+STREAM_FACE: Any = stream_face_pb2.stream_face  # protoc leaves the type of an extension out
 METHODS = {method.full_name: method for service in services_of_contract() for method in service.methods}
 STREAMS = [method for method in METHODS.values() if method.server_streaming]
 
 
 def stream_face(method: MethodDescriptor) -> stream_face_pb2.StreamFace:
-    options = method.GetOptions()
-    assert options.HasExtension(stream_face_pb2.stream_face), f"{method.full_name} has no stream face"
-    face: stream_face_pb2.StreamFace = options.Extensions[stream_face_pb2.stream_face]  # type: ignore[index]
-    return face
+    assert method.GetOptions().HasExtension(STREAM_FACE), f"{method.full_name} has no stream face"
+    return face_of(method)
 
 
 @pytest.mark.parametrize("method", STREAMS, ids=lambda method: method.name)
@@ -50,4 +51,4 @@ def test_the_websockets_are_those_of_the_contract() -> None:
 
 def test_only_streams_have_a_stream_face() -> None:
     others = [method for method in METHODS.values() if not method.server_streaming]
-    assert [m.full_name for m in others if m.GetOptions().HasExtension(stream_face_pb2.stream_face)] == []
+    assert [m.full_name for m in others if m.GetOptions().HasExtension(STREAM_FACE)] == []

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import pytest
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
 from fakes.engine import FakeEngine
@@ -23,6 +24,11 @@ from thinkaloud.v1 import (
 )
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.server import RpcServer
+
+# Whether clients get the channel inside the process; the fixture `channel_kind` says it for a test.
+LOCAL = False
+# For tests of what only a socket can do.
+ON_A_SOCKET = pytest.mark.parametrize("channel_kind", ["socket"], indirect=True)
 
 
 class RealClock:
@@ -75,9 +81,8 @@ async def serving(
     )
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     try:
-        async with grpc.aio.insecure_channel(
-            address, options=[("grpc.use_local_subchannel_pool", 1), *options]
-        ) as channel:
+        own = ("grpc.use_local_subchannel_pool", 1)
+        async with server.local if LOCAL else grpc.aio.insecure_channel(address, options=[own, *options]) as channel:
             yield Served(server, engine, channel, address)
     finally:
         await server.stop(1.0)

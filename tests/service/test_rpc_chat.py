@@ -10,12 +10,14 @@ import grpc
 import pytest
 
 from fakes.engine import FakeEngine, Hold, complete, thinking
-from fakes.rpc import collect, refused, serving, until
+from fakes.rpc import ON_A_SOCKET, collect, refused, serving, until
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1.chat_service_pb2_grpc import ChatServiceStub
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Error, Event, Progress, Reasoning, Token
 from thinkaloud_server.rpc.limits import Limits
+
+pytestmark = pytest.mark.usefixtures("channel_kind")
 
 QUICK = Limits(heartbeat_s=0.05)
 FAILED = Error("UPSTREAM_TRUNCATED", "cut off", "req-of-the-run", True, {"near": ["a"]})
@@ -239,6 +241,7 @@ async def test_a_client_that_cancels_leaves_its_watch(where: str) -> None:
         await until(lambda: engine.watching == 0 and served.server.load.calls == 0)
 
 
+@ON_A_SOCKET
 async def test_a_client_that_vanishes_leaves_its_watch() -> None:
     engine = FakeEngine([Token("a"), Hold(), complete()])
     async with serving(engine) as served:
@@ -348,7 +351,9 @@ async def test_a_draining_server_takes_no_batch() -> None:
 # The access log.
 
 
-async def test_each_call_leaves_one_record_without_any_text(caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_call_leaves_one_record_without_any_text(
+    caplog: pytest.LogCaptureFixture, channel_kind: str
+) -> None:
     caplog.set_level(logging.DEBUG)
     secret = "canary-of-the-user"
     script: list[Event] = [Progress(1, 5), Token(secret), complete(secret, secret)]
@@ -363,7 +368,7 @@ async def test_each_call_leaves_one_record_without_any_text(caplog: pytest.LogCa
     assert fields["method"] == "/thinkaloud.v1.ChatService/Chat"
     assert (fields["code"], fields["reason"], fields["events"]) == ("OK", "", 4)
     assert fields["run_id"].startswith("run_")
-    assert fields["peer"].startswith("ipv4:127.0.0.1:")
+    assert fields["peer"].startswith("local" if channel_kind == "local" else "ipv4:127.0.0.1:")
     assert 0 <= fields["first_event_ms"] <= fields["duration_ms"] < 10_000
     assert (fields["provider_connect_ms"], fields["provider_first_token_ms"]) == (1.5, 3.5)
     assert (vars(unary)["code"], vars(unary)["reason"]) == ("INVALID_ARGUMENT", "VALIDATION_FAILED")

@@ -14,8 +14,10 @@ from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]  # generat
 )
 
 from fakes.engine import FakeEngine, Hold, complete
-from fakes.rpc import Served, collect, refused, serving, until
+from fakes.rpc import ON_A_SOCKET, Served, collect, refused, serving, until
 from thinkaloud.v1 import chat_service_pb2 as pb
+
+pytestmark = pytest.mark.usefixtures("channel_kind")
 
 SERVICES = [
     "",
@@ -130,6 +132,7 @@ async def test_a_stop_cuts_what_goes_on_after_its_grace() -> None:
         await until(lambda: engine.watching == 0)
 
 
+@ON_A_SOCKET
 async def test_a_port_that_is_taken_is_an_error() -> None:
     async with serving() as served, serving() as other:
         with pytest.raises(RuntimeError, match="bind"):
@@ -145,6 +148,7 @@ async def reflected(served: Served, *requests: Any) -> list[Any]:
     return [each async for each in call]
 
 
+@ON_A_SOCKET
 async def test_reflection_lists_every_service_and_describes_it() -> None:
     async with serving(reflect=True) as served:
         listed, described = await reflected(
@@ -161,6 +165,7 @@ async def test_reflection_lists_every_service_and_describes_it() -> None:
         assert b"BatchChat" in b"".join(described.file_descriptor_response.file_descriptor_proto)
 
 
+@ON_A_SOCKET
 async def test_reflection_is_unimplemented_when_it_is_off() -> None:
     async with serving(reflect=False) as served:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -168,6 +173,7 @@ async def test_reflection_is_unimplemented_when_it_is_off() -> None:
         assert refused(caught.value).code is grpc.StatusCode.UNIMPLEMENTED
 
 
+@ON_A_SOCKET
 async def test_reflection_answers_bytes_that_are_no_request_as_an_argument() -> None:
     async with serving(reflect=True) as served:
         channel: Any = served.channel

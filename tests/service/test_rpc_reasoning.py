@@ -20,6 +20,8 @@ from thinkaloud_server.core.message import Message, ReasoningState, TextPart
 from thinkaloud_server.core.run import Append, Closing, Conversation, NewRun, Run, StoredMessage
 from thinkaloud_server.core.usage import Usage
 
+pytestmark = pytest.mark.usefixtures("channel_kind")
+
 CANARY = "canary-of-the-reasoning"
 STATE = "canary-of-the-state"
 CONVERSATION = "conv_" + "c" * 32

@@ -21,6 +21,8 @@ from thinkaloud_server.core.run import Page, StoredMessage, TokenTotals
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.rpc.limits import Limits
 
+pytestmark = pytest.mark.usefixtures("channel_kind")
+
 NOBODY = "run_" + "9" * 32
 NOWHERE = "conv_" + "9" * 32
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import pytest
 
 from fakes.engine import Endless, FakeEngine, Hold, complete
-from fakes.rpc import collect, refused, serving, until
+from fakes.rpc import ON_A_SOCKET, collect, refused, serving, until
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import run_service_pb2
 from thinkaloud_server.core.event import Token
 from thinkaloud_server.rpc.limits import Limits
+
+pytestmark = pytest.mark.usefixtures("channel_kind")
 
 # A client that takes one message at a time and grants no more than it must.
 TIGHT = (("grpc.http2.bdp_probe", 0),)
 ASK = pb.ChatRequest(text="hi")
 
 
+@ON_A_SOCKET
 async def test_a_client_that_reads_nothing_is_cut_and_can_go_on_where_it_was() -> None:
     engine = FakeEngine(Endless(Token("x" * 8000)))
     async with serving(engine, limits=Limits(stall_timeout_s=0.3), options=TIGHT) as served:
@@ -49,6 +53,7 @@ async def test_a_client_that_reads_slowly_is_not_cut() -> None:
         assert got == 62
 
 
+@ON_A_SOCKET
 async def test_a_silent_run_is_not_a_stalled_client() -> None:
     hold = Hold()
     engine = FakeEngine([hold, complete()])
@@ -75,6 +80,7 @@ async def test_a_stalled_client_slows_nobody_else() -> None:
         await until(lambda: engine.watching == 0)
 
 
+@ON_A_SOCKET
 async def test_a_client_may_ping_each_second_through_a_silent_stream() -> None:
     # The library's own rule ends such a connection with "too many pings" after the third.
     pings = (

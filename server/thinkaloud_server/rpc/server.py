@@ -32,6 +32,7 @@ from thinkaloud_server.rpc.conversation import ConversationServicer
 from thinkaloud_server.rpc.health import HealthServicer
 from thinkaloud_server.rpc.interceptors import Interceptor, LoadShedding
 from thinkaloud_server.rpc.limits import Limits
+from thinkaloud_server.rpc.local import LocalChannel
 from thinkaloud_server.rpc.methods import Method, methods_of
 from thinkaloud_server.rpc.model import ModelServicer
 from thinkaloud_server.rpc.ports import Engine
@@ -44,7 +45,7 @@ _CLOSING_S = 0.1
 
 
 class RpcServer:
-    """The gRPC face of one engine. `methods` and `interceptors` serve a channel inside the process as well."""
+    """The gRPC face of one engine, on sockets and, as `local`, for callers inside the process."""
 
     def __init__(
         self,
@@ -71,8 +72,12 @@ class RpcServer:
         self.methods: Mapping[str, Method] = {method.path: method for method in (*services, *probes)}
         self._server = grpc.aio.server(options=_options(self.limits))
         # Probes come each few seconds, and must be answered when nothing else is: neither logged nor shed.
+        around: dict[str, Sequence[Interceptor]] = {method.path: self.interceptors for method in services}
+        around.update({method.path: self.interceptors[:2] for method in probes})
         self._add(services, self.interceptors, clock)
         self._add(probes, self.interceptors[:2], clock)
+        table = {path: (method, around[path]) for path, method in self.methods.items()}
+        self.local = LocalChannel(table, self.interceptors, self.limits, clock)
         if reflect:
             names = sorted({method.service for method in self.methods.values()})
             self._server.add_generic_rpc_handlers((_reflection(names),))
@@ -94,7 +99,7 @@ class RpcServer:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self.load.idle()
-        await self._server.stop(_CLOSING_S)
+        await asyncio.gather(self.local.stop(_CLOSING_S), self._server.stop(_CLOSING_S))
 
     def _add(self, methods: Sequence[Method], around: Sequence[Interceptor], clock: Clock) -> None:
         for service, group in groupby(methods, lambda method: method.service):

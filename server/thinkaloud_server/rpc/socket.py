@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc.call import Call, Metadata
+from thinkaloud_server.rpc.encoding import decode, encode
 from thinkaloud_server.rpc.interceptors import Interceptor, around
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.methods import Method
 from thinkaloud_server.rpc.status import CODES, trailers
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Asked = TypeVar("Asked", bound=Message)
 
 # What a client calls is its own text; a log or a metric must not be labelled with it.
 UNKNOWN_METHOD = "unknown"
@@ -104,32 +104,6 @@ class UnknownMethods(grpc.GenericRpcHandler):
             raise ChatError(ErrorReason.UNIMPLEMENTED, "the server does not know this method")
 
 
-def decode(kind: type[Asked], data: bytes, bytes_max: int) -> Asked:
-    """The request in these bytes. Raises ChatError: MALFORMED_REQUEST, MESSAGE_TOO_LARGE."""
-    if len(data) > bytes_max:
-        raise _too_large("request", len(data), bytes_max)
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        name = kind.DESCRIPTOR.full_name
-        raise ChatError(ErrorReason.MALFORMED_REQUEST, f"the bytes are not a {name}") from error
-
-
-def _encode(message: Message, bytes_max: int) -> bytes:
-    data = message.SerializeToString()
-    if len(data) > bytes_max:
-        raise _too_large("answer", len(data), bytes_max)
-    return data
-
-
-def _too_large(what: str, size: int, bytes_max: int) -> ChatError:
-    return ChatError(
-        ErrorReason.MESSAGE_TOO_LARGE,
-        f"the {what} has {size} bytes; at most {bytes_max} are carried",
-        details={"limit": bytes_max, "actual": size},
-    )
-
-
 def _unary(
     method: Method, interceptors: Sequence[Interceptor], limits: Limits
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
@@ -140,7 +114,7 @@ def _unary(
         call = SocketCall(method.path, context)
         async with around(call, interceptors):
             request = decode(method.request, data, limits.request_bytes)
-            return _encode(await answer(request, call), limits.response_bytes)
+            return encode(await answer(request, call), limits.response_bytes)
         raise AssertionError("a failed call did not abort")
 
     return handle
@@ -172,7 +146,7 @@ async def _write(
         with _client_may_be_gone():
             async with aclosing(messages):
                 async for message in messages:
-                    data = _encode(message, bytes_max)
+                    data = encode(message, bytes_max)
                     guard.writing_since = now()
                     await context.write(data)
                     guard.writing_since = 0.0

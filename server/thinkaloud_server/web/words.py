@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 RUN = "run_id"
 SEQUENCE = "sequence"
@@ -24,7 +24,7 @@ def field_of(message: Any, name: str) -> FieldDescriptor | None:
     return field
 
 
-def has(message: Descriptor, name: str) -> bool:
+def has(message: Any, name: str) -> bool:
     """True when the message has this field and it is a single scalar."""
     field = field_of(message, name)
     return field is not None and not field.is_repeated and field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE

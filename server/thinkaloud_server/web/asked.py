@@ -1,0 +1,74 @@
+"""One HTTP request as it was asked: its head, its ids, and what of it goes on to the service."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from thinkaloud_server.web.error import HttpError
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
+_VISIBLE = re.compile(r"[\x20-\x7e]{1,4096}\Z")
+_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Goes on as gRPC metadata under the same name; and whatever has the prefix.
+_FORWARDED = ("traceparent", "tracestate")
+_FORWARDED_PREFIX = "x-thinkaloud-"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`path` is as it was sent, still percent-encoded. `correlation_id` is "" where none, or an unfit one, came."""
+
+    verb: str
+    path: str
+    query: str
+    headers: Headers
+    request_id: str
+    correlation_id: str
+
+    @classmethod
+    def of(cls, scope: Scope) -> Asked:
+        """What an ASGI scope says, of HTTP or of a WebSocket."""
+        headers = Headers(raw=scope["headers"])
+        request_id, correlation_id = _fit(headers.get("x-request-id")), _fit(headers.get("x-correlation-id"))
+        return cls(
+            verb=scope.get("method", "GET"),
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            request_id=request_id or correlation_id or f"req_{secrets.token_hex(16)}",
+            correlation_id=correlation_id,
+        )
+
+    def query_items(self) -> list[tuple[str, str]]:
+        """The parameters in their order. Raises HttpError for what is no form encoding of UTF-8."""
+        if not self.query:
+            return []
+        if _ENCODED.search(self.query) or not self.query.isascii():
+            raise HttpError("MALFORMED_REQUEST", "the query is not percent-encoded")
+        try:
+            return parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=1000)
+        except ValueError:
+            raise HttpError("MALFORMED_REQUEST", "the query is not UTF-8, or has over 1000 parameters") from None
+
+    def metadata(self) -> list[tuple[str, str | bytes]]:
+        """What the service is told of this request beside its message."""
+        found: list[tuple[str, str | bytes]] = [("x-request-id", self.request_id)]
+        for name, value in self.headers.items():
+            if (name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)) and _VISIBLE.match(value):
+                found.append((name, value))
+        return found
+
+    def ids(self) -> list[tuple[str, str]]:
+        """The headers that every answer has."""
+        ids = [("x-request-id", self.request_id)]
+        return [*ids, ("x-correlation-id", self.correlation_id)] if self.correlation_id else ids
+
+
+def _fit(value: str | None) -> str:
+    return value if value and _ID.match(value) else ""

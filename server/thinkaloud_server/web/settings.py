@@ -1,0 +1,26 @@
+"""What the HTTP face can be told: whom it serves and how much it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The defaults are those of a server on loopback.
+
+    `hosts` are the names that Host may have, without ports; "*" takes any. `origins` are the exact origins whose pages
+    may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
+    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go.
+    """
+
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    origins: tuple[str, ...] = ()
+    body_bytes: int = 4 * MIB
+    body_timeout_s: float = 15.0
+    head_bytes: int = 32 * 1024
+    headers: int = 128
+    retry_ms: int = 1000
+    stall_timeout_s: float = 90.0
