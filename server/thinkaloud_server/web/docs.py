@@ -66,6 +66,8 @@ class Pages:
         page = self._pages.get(path)
         if page is None:
             return None
+        if verb == "OPTIONS":
+            return Response(status_code=204, headers={"allow": _ALLOW})
         if verb not in ("GET", "HEAD"):
             raise HttpError("METHOD_NOT_ALLOWED", f"this path takes {_ALLOW}", headers=(("allow", _ALLOW),))
         return page(headers)

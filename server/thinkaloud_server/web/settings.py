@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from thinkaloud_server.web.openapi import Info
 
 MIB = 1024 * 1024
 
@@ -13,7 +15,8 @@ class WebSettings:
 
     `hosts` are the names that Host may have, without ports; "*" takes any. `origins` are the exact origins whose pages
     may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
-    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go.
+    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. `info` is what `/` and the
+    documentation say of the server.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -24,3 +27,4 @@ class WebSettings:
     headers: int = 128
     retry_ms: int = 1000
     stall_timeout_s: float = 90.0
+    info: Info = field(default_factory=Info)
