@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import grpc_tools  # type: ignore[import-untyped]  # no stubs
+from google.api import annotations_pb2  # type: ignore[import-untyped]  # generated, no stubs
 from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_tools import protoc
 
-from google.api import annotations_pb2  # type: ignore[import-untyped]  # isort: skip  # generated, no stubs
 from thinkaloud_server.web.openapi.comment import Comments
 
 _HERE = Path(__file__).parents[1]

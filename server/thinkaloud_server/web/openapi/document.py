@@ -56,8 +56,8 @@ class Info:
     `limits` is any message: each of its fields is a limit. `links` are paths by name, for who asks at `/`.
     """
 
-    name: str
-    version: str
+    name: str = "thinkaloud"
+    version: str = "0"
     summary: str = ""
     limits: Message | None = None
     links: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor
 
 from thinkaloud.v1 import errors_pb2
 from thinkaloud_server.web.error import FACES
+from thinkaloud_server.web.media import JSON
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.schema import ENVELOPE_NAME
 from thinkaloud_server.web.words import AFTER, KEY, has
@@ -97,7 +98,7 @@ def _response(status: int, codes: list[str], comments: Comments) -> dict[str, An
         "description": "\n".join(f"* `{code}`: {text}" for code, text in said.items()),
         "headers": headers,
         "content": {
-            "application/json": {
+            JSON: {
                 "schema": {"$ref": f"#/components/schemas/{ENVELOPE_NAME}"},
                 "examples": {code: {"summary": text, "value": _example(code, text)} for code, text in said.items()},
             }

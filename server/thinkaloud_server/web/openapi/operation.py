@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
+from thinkaloud_server.web.media import EVENT_STREAM, JSON, LINES, VENDOR
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.event import Events
 from thinkaloud_server.web.openapi.examples import Example
@@ -19,8 +20,6 @@ from thinkaloud_server.web.openapi.parameter import (
 from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side
 from thinkaloud_server.web.route import Route, face_of
 
-JSON = "application/json"
-VENDOR = "application/vnd.thinkaloud.v1+json"
 _HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 
 
@@ -97,7 +96,7 @@ def _stream(route: Route, events: Events) -> dict[str, Any]:
             "description": "A stream of events, each as the schema says: server-sent events, or by "
             "`Accept: application/x-ndjson` a line of JSON each.",
             "headers": _HEADERS,
-            "content": {"text/event-stream": each, "application/x-ndjson": each},
+            "content": {EVENT_STREAM: each, LINES: each},
         }
     }
     if face_of(route.method).resume:

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
+from thinkaloud_server.web.frame import BOTH, COMMENT, EVENT
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.failure import takes_key
 from thinkaloud_server.web.openapi.schema import map_value, scalar_schema
@@ -35,7 +36,7 @@ COMPONENTS: dict[str, Any] = {
         "in": "query",
         "description": "How server-sent events show that the stream lives: as comments, which readers skip, as events, "
         "or as both.",
-        "schema": {"type": "string", "enum": ["comment", "event", "both"], "default": "both"},
+        "schema": {"type": "string", "enum": [COMMENT, EVENT, BOTH], "default": BOTH},
     },
     "LastEventId": {
         "name": "Last-Event-ID",
