@@ -82,7 +82,7 @@ def server(upstream: str, *, merge: bool = True) -> Iterator[Server]:
         process = pinned(
             SERVER_CORE,
             *(sys.executable, "-c", LAUNCH, "serve", "--config", str(configuration)),
-            *("--data-dir", data, "--grpc-address", "127.0.0.1:0"),
+            *("--data-dir", data, "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"),
             env=environment,
             stderr=None if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,
         )

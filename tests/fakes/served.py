@@ -13,6 +13,8 @@ from typing import Any
 PROGRAM = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 START_S = 30.0
 COMMAND_S = 30.0
+# Free ones, whatever else runs on this machine.
+ADDRESSES = ("--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -40,14 +42,15 @@ class Served:
         self.stderr = home / "stderr.log"
         with self.stderr.open("ab") as errors:
             self.process = subprocess.Popen(
-                command("serve", "--grpc-address", "127.0.0.1:0", "--data-dir", str(home / "data"), *flags),
+                command("serve", *ADDRESSES, "--data-dir", str(home / "data"), *flags),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=environment(home, **environ),
             )
         assert self.process.stdout is not None
         self.ready = self.process.stdout.readline().decode()
-        self.address = self.ready.strip().removeprefix("ready grpc=")
+        words = dict(word.partition("=")[::2] for word in self.ready.split()[1:])
+        self.address, self.http = words.get("grpc", ""), words.get("http", "")
 
     def __enter__(self) -> Served:
         assert self.ready.startswith("ready grpc="), self.log()

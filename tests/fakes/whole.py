@@ -48,7 +48,7 @@ class ServerProcess:
     """`thinkaloud serve` as a process. `start` it again after `kill`: same data, another port."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.address = ""
+        self.address = self.http = ""
         self._data_dir = data_dir
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
@@ -67,7 +67,7 @@ class ServerProcess:
         file.write_text("discover = false\n")
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", LAUNCH, "serve", "--config", str(file)),
-            *("--data-dir", str(self._data_dir), "--grpc-address", "127.0.0.1:0"),
+            *("--data-dir", str(self._data_dir), "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"),
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
         )
@@ -75,7 +75,8 @@ class ServerProcess:
         async with asyncio.timeout(30):
             ready = (await self._process.stdout.readline()).decode().split()
         assert ready, "the server ended before it was ready"
-        self.address = next(word.partition("=")[2] for word in ready if word.startswith("grpc="))
+        words = dict(word.partition("=")[::2] for word in ready[1:])
+        self.address, self.http = words["grpc"], words["http"]
 
     async def kill(self) -> None:
         """`kill -9`, now."""

@@ -8,7 +8,7 @@ import pty
 import subprocess
 from pathlib import Path
 
-from fakes.served import COMMAND_S, Served, command, environment
+from fakes.served import ADDRESSES, COMMAND_S, Served, command, environment
 
 FILE = """
 [chaos]
@@ -40,7 +40,7 @@ def test_the_log_warns_of_it_and_the_start_event_names_it(tmp_path: Path) -> Non
 
 def test_the_welcome_at_a_terminal_has_a_line_of_it(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    words = ("serve", "--grpc-address", "127.0.0.1:0", "--data-dir", str(tmp_path), "--config", written(tmp_path))
+    words = ("serve", *ADDRESSES, "--data-dir", str(tmp_path), "--config", written(tmp_path))
     process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=theirs, env=environment(tmp_path))
     os.close(theirs)
     assert process.stdout is not None

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fakes.served import Served, command, environment
+from fakes.served import ADDRESSES, Served, command, environment
 
 CANARY = "sk-canary-8f3b1c"
 QUESTION = "What is 17*23? think first"
@@ -51,14 +51,14 @@ def refused(home: Path, *flags: str, **environ: str) -> subprocess.CompletedProc
 class TestServe:
     def test_the_ready_line_is_all_of_standard_output_and_the_rest_is_json(self, tmp_path: Path) -> None:
         with Served(tmp_path) as server:
-            assert re.fullmatch(r"ready grpc=127\.0\.0\.1:[1-9]\d*\n", server.ready)
+            assert re.fullmatch(r"ready grpc=127\.0\.0\.1:[1-9]\d* http=127\.0\.0\.1:[1-9]\d*\n", server.ready)
             server.signal()
             assert server.wait() == 0
             assert server.process.stdout is not None
             assert server.process.stdout.read() == b""
             lines = events(server.log())
         serving = next(line for line in lines if line["event"] == "serving")
-        assert serving["grpc"] == server.address
+        assert (serving["grpc"], serving["http"]) == (server.address, server.http)
         assert serving["default_model"] == "demo/reasoner"
         assert serving["try"].startswith("thinkaloud chat ")
         assert lines[-1]["event"] == "stopped"
@@ -100,7 +100,7 @@ class TestServe:
         assert shown["error"]["code"] == "RUN_INTERRUPTED"
 
     def test_a_second_server_on_the_same_data_says_whose_it_is(self, served: Served, tmp_path: Path) -> None:
-        ended = refused(tmp_path, "--grpc-address", "127.0.0.1:0", "--data-dir", str(served.home / "data"))
+        ended = refused(tmp_path, *ADDRESSES, "--data-dir", str(served.home / "data"))
         assert ended.returncode == 1
         assert "another process owns" in ended.stderr
         assert not ended.stdout

@@ -168,6 +168,7 @@ def test_an_unknown_key_is_named_with_a_near_one_and_its_place(
         pytest.param('[server]\ngrpc_address = "::1:5"', "expected HOST:PORT", id="bare-ipv6"),
         pytest.param('[server]\ngrpc_address = "localhost:70000"', "0 to 65535", id="port"),
         pytest.param('[server]\ngrpc_address = "0.0.0.0:1"', "say --insecure", id="public"),
+        pytest.param('[server]\nhttp_address = "0.0.0.0:1"', "server.http_address 0.0.0.0:1 can be", id="public-http"),
         pytest.param("[server]\nheartbeat_s = 16", "server.heartbeat_s: Input should be less than", id="heartbeat"),
         pytest.param("[server]\nworkers = 2", "needs PostgreSQL", id="workers"),
         pytest.param('[store]\nurl = "postgresql://h/db"', "PostgreSQL is not supported by this version", id="pg"),
@@ -381,10 +382,10 @@ def test_other_hosts_count_as_public(host: str) -> None:
     assert not is_loopback(host)
 
 
-def test_an_http_address_is_taken_with_a_warning_that_nothing_listens_there() -> None:
-    config = load(None, {}, {"server": {"http_address": "127.0.0.1:8000"}})
-    assert any("nothing listens on 127.0.0.1:8000" in caution for caution in cautions(config))
-    assert not any("http_address" in caution for caution in cautions(load(None, {}, {})))
+@pytest.mark.parametrize(("text", "where"), [("", ""), ("off", ""), ("[::1]:0", "[::1]:0")])
+def test_http_is_served_on_loopback_unless_it_is_turned_off(text: str, where: str) -> None:
+    assert load(None, {}, {}).server.http == "127.0.0.1:8000"
+    assert load(None, {}, {"server": {"http_address": text}}).server.http == where
 
 
 def test_an_http_address_must_be_one() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thinkaloud_server.app import cli_fake
+from thinkaloud_server.app import cli_fake, cli_gateway
 from thinkaloud_server.app.cli_output import EXIT_CODES, INTERRUPTED, CommandError, explain, say, write
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from thinkaloud_server.app import serve
 
             return serve.run(arguments)
+        case "gateway":
+            from thinkaloud_server.app import gateway
+
+            return gateway.run(arguments)
         case "config":
             from thinkaloud_server.app import cli_config
 
@@ -85,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _serve(commands)
+    _gateway(commands)
     _chat(commands)
     _models(commands)
     _runs(commands)
@@ -150,7 +155,9 @@ def _config_flags(command: argparse.ArgumentParser) -> None:
         help="where to listen (default: 127.0.0.1:50051); port 0 takes a free one",
     )
     command.add_argument(
-        "--http-address", metavar="HOST:PORT", help="taken, and answered with a warning: this version has no HTTP face"
+        "--http-address",
+        metavar="HOST:PORT",
+        help="where to serve HTTP (default: 127.0.0.1:8000); port 0 takes a free one, off turns it off",
     )
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: 1; more need PostgreSQL)")
     command.add_argument(
@@ -165,8 +172,8 @@ def _serve(commands: Commands) -> None:
         help="run the server",
         description=(
             "Run the server until SIGTERM or Ctrl-C, which let live runs end first (server.drain_grace_s); a second\n"
-            "one stops at once. When it is ready it prints one line on standard output, `ready grpc=HOST:PORT`, and\n"
-            "nothing else there; the welcome and the logs go to standard error.\n\n"
+            "one stops at once. When it is ready it prints one line on standard output, `ready grpc=HOST:PORT\n"
+            "http=HOST:PORT`, and nothing else there; the welcome and the logs go to standard error.\n\n"
             "Settings come from a TOML file, then from THINKALOUD_SECTION__KEY variables, then from flags; later ones\n"
             "win. `thinkaloud config check` prints what they come to."
         ),
@@ -174,6 +181,16 @@ def _serve(commands: Commands) -> None:
         "  2    the command line or the configuration is wrong\n  130  stopped at once by Ctrl-C (143: by SIGTERM)",
     )
     _config_flags(serve)
+
+
+def _gateway(commands: Commands) -> None:
+    gateway = commands.add_parser(
+        "gateway",
+        help="serve HTTP in front of a gRPC server that runs elsewhere",
+        description=cli_gateway.DESCRIPTION,
+        epilog=cli_gateway.EPILOG,
+    )
+    cli_gateway.add_flags(gateway)
 
 
 def _chat(commands: Commands) -> None:

@@ -34,6 +34,7 @@ DEMO = "demo"
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _STORES = ("sqlite", "memory")
+_OFF = ("", "off")
 
 
 class Secret:
@@ -100,10 +101,12 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
-    """[server]: where it listens and how long it waits for its callers. `http_address` awaits the HTTP face."""
+    """[server]: where it listens and how long it waits for its callers. An `http_address` of "off" turns HTTP off."""
 
     grpc_address: str = "127.0.0.1:50051"
-    http_address: str = ""
+    http_address: str = "127.0.0.1:8000"
+    http_hosts: Names = ()
+    http_origins: Names = ()
     reflection: bool | None = None
     insecure: bool = False
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -122,9 +125,14 @@ class ServerSection(Section):
     @field_validator("http_address")
     @classmethod
     def _http_address(cls, text: str) -> str:
-        if text:
+        if text not in _OFF:
             split_address(text)
         return text
+
+    @property
+    def http(self) -> str:
+        """Where HTTP is served; "" where it is not."""
+        return "" if self.http_address in _OFF else self.http_address
 
     @property
     def reflects(self) -> bool:
@@ -300,17 +308,19 @@ class Config(BaseSettings):
                 f"server.workers is {server.workers}, but with {self.store.kind} one process owns the data; "
                 "more than 1 needs PostgreSQL, which this version does not support"
             )
-        host = split_address(server.grpc_address)[0]
-        if not is_loopback(host) and not server.insecure:
-            raise ValueError(
-                f"server.grpc_address {server.grpc_address} can be reached from other machines, and nobody is "
-                "asked for a key: listen on 127.0.0.1, or say --insecure (server.insecure = true)"
-            )
-        if not is_loopback(host) and self.chaos.enabled and not self.chaos.public:
-            raise ValueError(
-                f"chaos.enabled breaks answers on purpose, and server.grpc_address {server.grpc_address} can be "
-                "reached from other machines: turn it off, or say chaos.public = true as well"
-            )
+        for key, address in (("grpc_address", server.grpc_address), ("http_address", server.http)):
+            if not address or is_loopback(split_address(address)[0]):
+                continue
+            if not server.insecure:
+                raise ValueError(
+                    f"server.{key} {address} can be reached from other machines, and nobody is asked for a key: "
+                    "listen on 127.0.0.1, or say --insecure (server.insecure = true)"
+                )
+            if self.chaos.enabled and not self.chaos.public:
+                raise ValueError(
+                    f"chaos.enabled breaks answers on purpose, and server.{key} {address} can be "
+                    "reached from other machines: turn it off, or say chaos.public = true as well"
+                )
         return self
 
 

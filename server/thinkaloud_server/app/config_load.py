@@ -131,10 +131,6 @@ def cautions(config: Config) -> list[str]:
         and not is_loopback(provider.host)
         and (provider.api_key or provider.api_key_env or provider.api_key_file)
     ]
-    if config.server.http_address:
-        found.append(
-            f"server.http_address: this version has no HTTP face; nothing listens on {config.server.http_address}"
-        )
     if config.server.insecure:
         found.append("server.insecure: whoever reaches this server can use it")
     if chaos := announced(config.chaos):

@@ -23,6 +23,8 @@ Format = Literal["auto", "json", "text"]
 # Ours follow the configured level. Everybody else's stay at WARNING whatever it is: HTTP libraries log headers,
 # and with them keys, at lower levels.
 OURS = ("thinkaloud_server", "thinkaloud")
+# What a bad request makes uvicorn say is the caller's fault, and would let callers fill the log.
+ERRORS_ALONE = ("uvicorn.error",)
 SECRET_CHARS_MIN = 6
 FIELD_CHARS_MAX = 8_192
 
@@ -125,6 +127,8 @@ def configure(level: str, form: Format = "auto", *, stream: TextIO | None = None
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(level.upper())
+    for name in ERRORS_ALONE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
     # A full disk or a closed pipe behind standard error is no reason to print tracebacks into it.
     logging.raiseExceptions = False

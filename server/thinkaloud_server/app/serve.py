@@ -7,24 +7,24 @@ Only the ready line goes to standard output, for scripts that wait for it. Loggi
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from thinkaloud_server.app import cli_config, logs
 from thinkaloud_server.app.cli_output import OK, USAGE, CommandError
 from thinkaloud_server.app.config import Config, split_address
 from thinkaloud_server.app.config_chaos import announced
 from thinkaloud_server.app.config_load import ConfigError, cautions
+from thinkaloud_server.app.stop_signals import StopSignals
 from thinkaloud_server.core.errors import ChatError
 
 if TYPE_CHECKING:
     from thinkaloud_server.app.discover import Discovery
+    from thinkaloud_server.app.http_face import HttpFace
     from thinkaloud_server.app.wiring import Assembly
 
 logger = logging.getLogger(__name__)
@@ -52,22 +52,25 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
     from thinkaloud_server.app.discover import discover
     from thinkaloud_server.app.wiring import assemble
 
-    signals = _Signals()
+    stop = StopSignals()
     async with AsyncExitStack() as stack:
         found = await discover(config, os.environ)
         assembly = await assemble(config, os.environ, found, stack)
         redact.add(assembly.secrets)
         orphans = await assembly.engine.open()
         stack.push_async_callback(assembly.engine.close)
+        face = _http_face(config, assembly)
+        # HTTP first: a gRPC server that has started must be stopped before the process can end.
+        http = await _listen_http(config, face, stack)
         address = await _listen(config, assembly)
         # What start-up made lives until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        _welcome(config, assembly, found, address, orphans)
-        sys.stdout.write(f"ready grpc={address}\n")
+        _welcome(config, assembly, found, Addresses(address, http), orphans)
+        sys.stdout.write(f"ready grpc={address}{f' http={http}' if http else ''}\n")
         sys.stdout.flush()
-        await signals.first.wait()
-        await _drain(config, assembly)
+        await stop.first.wait()
+        await _drain(config, assembly, face)
 
 
 async def _listen(config: Config, assembly: Assembly) -> str:
@@ -80,32 +83,61 @@ async def _listen(config: Config, assembly: Assembly) -> str:
     return f"{host}:{port}"
 
 
-async def _drain(config: Config, assembly: Assembly) -> None:
+def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
+    """The web application on the channel inside the process; None where it is turned off, and then not imported."""
+    address = config.server.http
+    if not address:
+        return None
+    from thinkaloud_server.app.clock import new_id
+    from thinkaloud_server.app.http_face import HttpFace, web_settings
+    from thinkaloud_server.web.app import web_app
+
+    server = config.server
+    settings = web_settings(
+        address,
+        server.http_hosts,
+        server.http_origins,
+        body_bytes=server.request_bytes_max,
+        stall_timeout_s=server.stall_timeout_s,
+    )
+    return HttpFace(
+        web_app(assembly.server.local, settings),
+        new_request_id=lambda: new_id("req"),
+        stall_timeout_s=server.stall_timeout_s,
+    )
+
+
+async def _listen_http(config: Config, face: HttpFace | None, stack: AsyncExitStack) -> str:
+    if face is None:
+        return ""
+    wanted = config.server.http
+    stack.push_async_callback(face.stop, 0.0)
+    try:
+        return await face.start(wanted)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {wanted}: {error.strerror or error}") from None
+
+
+async def _drain(config: Config, assembly: Assembly, face: HttpFace | None) -> None:
     """Load balancers are told first, then runs may end, then their watchers, then the rest is closed."""
     logger.info("draining", extra={"live_runs": assembly.engine.status().live_runs})
     assembly.server.drain()
+    # Over HTTP as over gRPC: what would begin a run is refused by the engine, what is there can still be asked for.
     await assembly.engine.drain(config.server.drain_grace_s)
+    if face is not None:
+        await face.stop(CLOSING_S)
     await assembly.server.stop(CLOSING_S)
     logger.info("stopped")
 
 
-class _Signals:
-    """SIGTERM and SIGINT: the first one drains, a second one ends the process where it stands."""
+class Addresses(NamedTuple):
+    """Where it listens; `http` is "" where it does not."""
 
-    def __init__(self) -> None:
-        self.first = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._received, number)
-
-    def _received(self, number: signal.Signals) -> None:
-        if self.first.is_set():
-            # Nothing is lost: what was delivered is committed, and the next start settles what was live.
-            os._exit(128 + number)
-        self.first.set()
+    grpc: str
+    http: str
 
 
-def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str, orphans: int) -> None:
+def _welcome(config: Config, assembly: Assembly, found: Discovery, listens: Addresses, orphans: int) -> None:
     """What was found, where it listens, and a command to try: words for people, an event for machines."""
     providers = {name: section.base_url for name, section in config.providers.items()}
     providers.update({each.name: each.how for each in found.found})
@@ -113,13 +145,14 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str,
         logger.warning("caution", extra={"caution": note})
     chaos = announced(config.chaos)
     attempt = 'thinkaloud chat "What is 17*23? think first"'
-    if split_address(address)[1] != 50051:
-        attempt = attempt.replace(" chat ", f" chat --address {address} ")
+    if split_address(listens.grpc)[1] != 50051:
+        attempt = attempt.replace(" chat ", f" chat --address {listens.grpc} ")
     if not sys.stderr.isatty():
         logger.info(
             "serving",
             extra={
-                "grpc": address,
+                "grpc": listens.grpc,
+                "http": listens.http,
                 "reflection": config.server.reflects,
                 "providers": providers,
                 "default_model": assembly.default_model,
@@ -135,7 +168,8 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, address: str,
     named = ", ".join(f"{name} ({how})" for name, how in providers.items())
     lines = [
         f"thinkaloud {server_version()}",
-        f"  listens on  {address} (gRPC{', reflection on' if config.server.reflects else ''})",
+        f"  listens on  {listens.grpc} (gRPC{', reflection on' if config.server.reflects else ''})",
+        *([f"              http://{listens.http} (REST, SSE, WebSocket)"] if listens.http else []),
         f"  providers   {named + ', demo' if named else 'demo alone: no key and no local model server was found'}",
         f"  model       {assembly.default_model}",
         f"  keeps in    {assembly.place}",

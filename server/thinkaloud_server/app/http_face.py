@@ -1,0 +1,175 @@
+"""The HTTP side of a process: uvicorn in a loop that others use as well, its limits, and how it starts and ends.
+
+uvicorn installs no signal handlers here, logs through ours, and is never asked to look at its own state ten times a
+second, as it does when it runs by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from thinkaloud_server.app.config import is_loopback, split_address
+from thinkaloud_server.app.http_connection import HttpConnection
+from thinkaloud_server.rpc.local import PEER
+from thinkaloud_server.web.error import HttpError, envelope
+from thinkaloud_server.web.settings import WebSettings
+
+WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
+# Longer than load balancers keep an idle connection, or their next request meets one that is just being closed.
+KEEP_ALIVE_S = 75
+_PING_S = 20.0
+_BACKLOG = 2048
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
+_GOING_AWAY = 1001
+
+
+class HttpFace:
+    """An ASGI application on an address. `drain` refuses what comes, `stop` ends what is there."""
+
+    def __init__(self, app: ASGIApp, *, new_request_id: Callable[[], str], stall_timeout_s: float = 90.0) -> None:
+        self._app = app
+        self._new_request_id = new_request_id
+        self._draining = False
+        self._stopping = False
+        self._websockets: set[Send] = set()
+        self._ticking: asyncio.Task[None] | None = None
+        self._config = uvicorn.Config(
+            self._answer,
+            http=HttpConnection,
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
+            ws_ping_interval=_PING_S,
+            # A client that is stopped answers no ping, and may read on within this time.
+            ws_ping_timeout=stall_timeout_s,
+            lifespan="off",
+            interface="asgi3",
+            loop="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Whose word a forwarded address is taken for is configuration that there is none of yet.
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            workers=1,
+        )
+        self._server = uvicorn.Server(self._config)
+
+    async def start(self, address: str) -> str:
+        """Listen there and answer; the address with its real port. Raises OSError when that cannot be."""
+        listener = await _listener(address)
+        self._config.load()
+        self._server.lifespan = self._config.lifespan_class(self._config)
+        await self._server.startup(sockets=[listener])
+        self._ticking = asyncio.create_task(self._tick())
+        return f"{address.rpartition(':')[0]}:{listener.getsockname()[1]}"
+
+    @property
+    def open(self) -> int:
+        """Requests and WebSockets under way."""
+        return len(self._server.server_state.tasks)
+
+    def drain(self) -> None:
+        """Answer 503 to whatever comes from now on; what is under way goes on."""
+        self._draining = True
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more connections, send WebSockets elsewhere, let the rest end for so long, and close; once."""
+        if self._ticking is None:
+            return
+        ticking, self._ticking = self._ticking, None
+        self.drain()
+        for server in self._server.servers:
+            server.close()
+        state = self._server.server_state
+        waiting = {asyncio.ensure_future(_goodbye(send)) for send in self._websockets}
+        for connection in list(state.connections):
+            if isinstance(connection, HttpConnection):
+                connection.shutdown()
+        if tasks := set(state.tasks) | waiting:
+            await asyncio.wait(tasks, timeout=grace_s)
+        self._stopping = True
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # for the connections to learn of it
+        for task in (rest := set(state.tasks) | {each for each in waiting if not each.done()}):
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        ticking.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticking
+
+    async def _tick(self) -> None:
+        """Keep the date that every answer carries."""
+        while True:
+            await self._server.on_tick(0)
+            await asyncio.sleep(1)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._draining:
+            await self._refuse(scope, send)
+            return
+        # Every request has a task of its own, and so a context of its own.
+        PEER.set(_peer(scope.get("client")))
+        if scope["type"] == "websocket":
+            self._websockets.add(send)
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self._websockets.discard(send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = given.decode() if _REQUEST_ID.match(given) else self._new_request_id()
+        error = HttpError("DRAINING", "the server is shutting down: send it to another replica", retry_after_s=1)
+        body = envelope(error, request_id)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"retry-after", b"1"),
+            (b"x-request-id", request_id.encode()),
+        ]
+        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        await send({"type": f"{kind}.start", "status": error.http, "headers": headers})
+        await send({"type": f"{kind}.body", "body": body})
+
+
+def web_settings(address: str, hosts: Sequence[str] = (), origins: Sequence[str] = (), **more: Any) -> WebSettings:
+    """What the web application is told. On a public address any name may be this machine's unless some are given."""
+    if not hosts and not is_loopback(split_address(address)[0]):
+        hosts = ("*",)
+    named: dict[str, Any] = {"hosts": tuple(hosts)} if hosts else {}
+    return WebSettings(origins=tuple(origins), **named, **more)
+
+
+async def _goodbye(send: Send) -> None:
+    """Close a WebSocket; its application sees that as its end. One that is not open, or has gone, is no trouble."""
+    message: Message = {"type": "websocket.close", "code": _GOING_AWAY, "reason": "the server is shutting down"}
+    with suppress(Exception):
+        await send(message)
+
+
+async def _listener(address: str) -> socket.socket:
+    host, port = split_address(address)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, place = found[0]
+    return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+
+
+def _peer(client: Any) -> str:
+    """In the words of grpc, so that one log has one form."""
+    if not client:
+        return "unknown"
+    host, port = client[0], client[1]
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
