@@ -12,6 +12,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from fakes.boats import boat_comments, boat_service
+from fakes.toy import toy_service
 from thinkaloud.v1 import system_service_pb2
 from thinkaloud_server.web.openapi import Info, documents
 from thinkaloud_server.web.openapi.comment import Comments
@@ -42,6 +43,24 @@ def boats() -> Json:
     return documents(boat_table(), Info("boats", "1"), boat_comments())
 
 
+@cache
+def toy_table() -> RouteTable:
+    return routes_of([toy_service()])
+
+
+@cache
+def toy() -> Json:
+    return documents(toy_table(), Info("toy", "1"))
+
+
+CASES = [
+    pytest.param(contract(), contract_table(), id="contract"),
+    pytest.param(boats(), boat_table(), id="boats"),
+    pytest.param(toy(), toy_table(), id="toy"),
+]
+every_document = pytest.mark.parametrize(("document", "table"), CASES)
+
+
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
     for path, item in document["paths"].items():
         for verb, operation in item.items():
@@ -59,8 +78,8 @@ def references(value: object) -> Iterator[str]:
             yield from references(inner)
 
 
-@pytest.mark.parametrize("document", [contract(), boats()], ids=["contract", "boats"])
-def test_the_document_is_valid_openapi_3_1(document: Json) -> None:
+@every_document
+def test_the_document_is_valid_openapi_3_1(document: Json, table: RouteTable) -> None:
     # As it is sent: through JSON.
     errors = OpenAPIV31SpecValidator(json.loads(json.dumps(document))).iter_errors()
     assert [str(error) for error in errors] == []
@@ -72,25 +91,24 @@ def test_a_document_that_is_not_valid_is_found() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(broken).iter_errors()] != []
 
 
-@pytest.mark.parametrize(
-    ("document", "table"), [(contract(), contract_table()), (boats(), boat_table())], ids=["contract", "boats"]
-)
+@every_document
 def test_every_route_is_there_and_no_other(document: Json, table: RouteTable) -> None:
     described = sorted((verb, path) for verb, path, _ in operations(document))
     assert described == sorted((route.verb, path_of(route)) for route in table.routes)
     assert set(document["x-websockets"]) == {socket.template.text for socket in table.sockets}
 
 
-@pytest.mark.parametrize("document", [contract(), boats()], ids=["contract", "boats"])
-def test_operations_have_names_of_their_own_and_known_tags(document: Json) -> None:
+@every_document
+def test_operations_have_names_of_their_own_and_known_tags(document: Json, table: RouteTable) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
     tags = {tag["name"] for tag in document["tags"]}
+    assert tags == {route.method.containing_service.name for route in table.routes}
     assert {tag for _, _, operation in operations(document) for tag in operation["tags"]} == tags
 
 
-@pytest.mark.parametrize("document", [contract(), boats()], ids=["contract", "boats"])
-def test_references_lead_somewhere_and_components_are_used(document: Json) -> None:
+@every_document
+def test_references_lead_somewhere_and_components_are_used(document: Json, table: RouteTable) -> None:
     found = set(references(document))
     components = {
         f"#/components/{kind}/{name}" for kind in ("schemas", "responses") for name in document["components"][kind]
@@ -103,12 +121,12 @@ def test_references_lead_somewhere_and_components_are_used(document: Json) -> No
     assert components - found <= never
 
 
-def test_variables_of_a_path_are_its_parameters() -> None:
-    for document in (contract(), boats()):
-        for _, path, operation in operations(document):
-            parameters = [each for each in operation["parameters"] if each.get("in") == "path"]
-            assert {each["name"] for each in parameters} == set(re.findall(r"{([^{}]+)}", path))
-            assert all(each["required"] for each in parameters)
+@every_document
+def test_variables_of_a_path_are_its_parameters(document: Json, table: RouteTable) -> None:
+    for _, path, operation in operations(document):
+        parameters = [each for each in operation["parameters"] if each.get("in") == "path"]
+        assert {each["name"] for each in parameters} == set(re.findall(r"{([^{}]+)}", path))
+        assert all(each["required"] for each in parameters)
 
 
 def test_every_field_of_the_contract_has_its_comment() -> None:

@@ -133,7 +133,7 @@ def _place(route: Route) -> tuple[str, int, bool, str]:
 def _requests(table: RouteTable) -> Iterable[Descriptor]:
     for route in table.routes:
         if route.body:
-            yield _carried(route.method.input_type, route.body)
+            yield from _carried(route.method.input_type, route.body)
     for socket in table.sockets:
         if not socket.template.variables:
             yield socket.method.input_type
@@ -147,13 +147,15 @@ def _answers(table: RouteTable) -> Iterable[Descriptor]:
         if method.server_streaming:
             yield from cases(method).values()
         else:
-            yield _carried(method.output_type, response_body)
+            yield from _carried(method.output_type, response_body)
 
 
-def _carried(message: Descriptor, name: str) -> Descriptor:
-    """What is bound of a message: all of it, or the message in this field of it."""
+def _carried(message: Descriptor, name: str) -> Iterable[Descriptor]:
+    """What is bound of a message: all of it, or what is in this field of it, which may be no message."""
     bound = message.fields_by_name.get(name)
-    return bound.message_type if bound is not None and bound.message_type else message
+    if bound is None:
+        return [message]
+    return [bound.message_type] if bound.message_type else []
 
 
 def _tags(table: RouteTable, comments: Comments) -> list[dict[str, str]]:
