@@ -31,7 +31,13 @@ def test_an_example_that_is_no_json_is_a_fault(broken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [chat_service_pb2.ChatRequest, event_pb2.CompleteEvent], ids=lambda each: each.DESCRIPTOR.name
+    "message",
+    [
+        chat_service_pb2.ChatRequest,
+        *(event_pb2.CompleteEvent, event_pb2.ErrorEvent, event_pb2.HeartbeatEvent),
+        *(event_pb2.ReasoningEvent, event_pb2.StartEvent, event_pb2.TokenEvent),
+    ],
+    ids=lambda each: each.DESCRIPTOR.name,
 )
 def test_examples_of_the_contract_are_messages(message: type) -> None:
     descriptor = message.DESCRIPTOR  # type: ignore[attr-defined]  # of a generated class

@@ -109,6 +109,13 @@ def test_a_stream_answers_with_events_in_two_forms() -> None:
     assert content["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/WatchBoatFrame"}
 
 
+def test_the_main_stream_shows_its_events() -> None:
+    content = CONTRACT["paths"]["/api/v1/chat/stream-sse"]["post"]["responses"]["200"]["content"]
+    shown = [each["value"] for each in content["text/event-stream"]["examples"].values()]
+    assert [each["event"] for each in shown] == ["token", "reasoning", "complete", "error", "start", "heartbeat"]
+    assert all(each["data"] for each in shown)
+
+
 def test_only_a_stream_that_resumes_ends_with_nothing_to_say() -> None:
     assert "204" in WATCH["responses"]
     assert "204" not in COUNT["responses"]

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from thinkaloud_server.web.openapi.comment import Comments
+from thinkaloud_server.web.openapi.examples import Example
 from thinkaloud_server.web.openapi.parameter import path_parameters, query_parameters
 from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side, oneofs
 from thinkaloud_server.web.route import RouteTable, Socket, face_of, field_at
@@ -57,6 +58,14 @@ class Events:
                 "discriminator": {"propertyName": "event", "mapping": mapping},
             }
         return {"$ref": f"#/components/schemas/{name}"}
+
+    def examples(self, method: MethodDescriptor) -> list[Example]:
+        """The examples of the events' data, each as the event that carries it."""
+        return [
+            Example(example.title, {"event": case, "data": example.value})
+            for case, data in cases(method).items()
+            for example in self._schemas.examples(data, Side.ANSWER)
+        ]
 
     def _case(self, event: Descriptor, case: str, data: Descriptor) -> str:
         name = f"{event.name}.{case}"

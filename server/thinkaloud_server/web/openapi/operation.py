@@ -90,7 +90,7 @@ def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any
 
 def _stream(route: Route, events: Events) -> dict[str, Any]:
     frame: Schema = events.frame(route.method)
-    each = {"schema": frame}
+    each = {"schema": frame, **_examples(events.examples(route.method))}
     answers: dict[str, Any] = {
         "200": {
             "description": "A stream of events, each as the schema says: server-sent events, or by "
