@@ -89,8 +89,10 @@ def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
     address = config.server.http
     if not address:
         return None
+    from thinkaloud_server.app.about import about
     from thinkaloud_server.app.clock import new_id
     from thinkaloud_server.app.http_face import HttpFace, web_settings
+    from thinkaloud_server.app.wiring import limits_of
     from thinkaloud_server.web.app import web_app
 
     server = config.server
@@ -100,6 +102,7 @@ def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         server.http_origins,
         body_bytes=server.request_bytes_max,
         stall_timeout_s=server.stall_timeout_s,
+        info=about(limits_of(config)),
     )
     app = web_app(assembly.server.local, settings)
     return HttpFace(

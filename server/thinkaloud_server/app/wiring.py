@@ -94,7 +94,7 @@ async def assemble(
         new_id=new_id,
         new_request_id=lambda: new_id("req"),
         version=server_version(),
-        limits=_limits(config),
+        limits=limits_of(config),
         reflect=config.server.reflects,
     )
     keys = [word for each in endpoints.values() for word in (each.api_key, *(value for _, value in each.headers))]
@@ -172,7 +172,8 @@ def _engine_limits(config: Config) -> EngineLimits:
     )
 
 
-def _limits(config: Config) -> Limits:
+def limits_of(config: Config) -> Limits:
+    """What the gRPC face refuses above, as it is configured."""
     return Limits(
         text_chars=config.runs.text_chars_max,
         request_bytes=config.server.request_bytes_max,

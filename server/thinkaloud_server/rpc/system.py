@@ -32,6 +32,20 @@ CAPABILITIES = {
 }
 
 
+def published(limits: Limits) -> pb.Limits:
+    """The limits that callers are told, of all that there are."""
+    return pb.Limits(
+        text_chars=limits.text_chars,
+        request_bytes=limits.request_bytes,
+        websocket_message_bytes=limits.websocket_message_bytes,
+        image_bytes=limits.image_bytes,
+        upload_bytes=limits.upload_bytes,
+        max_iterations=limits.iterations,
+        run_s=limits.run_s,
+        batch_requests=limits.batch_requests,
+    )
+
+
 class SystemServicer:
     """The server's account of itself."""
 
@@ -105,22 +119,12 @@ class SystemServicer:
 
     async def get_capabilities(self, request: pb.GetCapabilitiesRequest, call: Call) -> pb.GetCapabilitiesResponse:
         """What it can do, and what it refuses."""
-        limits = self._limits
         return pb.GetCapabilitiesResponse(
             capabilities=CAPABILITIES,
             current_model=await self._engine.models.current(tenant_of(call)),
             api_version=API_VERSION,
             version=self._version,
-            limits=pb.Limits(
-                text_chars=limits.text_chars,
-                request_bytes=limits.request_bytes,
-                websocket_message_bytes=limits.websocket_message_bytes,
-                image_bytes=limits.image_bytes,
-                upload_bytes=limits.upload_bytes,
-                max_iterations=limits.iterations,
-                run_s=limits.run_s,
-                batch_requests=limits.batch_requests,
-            ),
+            limits=published(self._limits),
         )
 
     async def get_token_usage(self, request: pb.GetTokenUsageRequest, call: Call) -> pb.GetTokenUsageResponse:

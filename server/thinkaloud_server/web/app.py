@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from thinkaloud_server.web import guard, media, rest, sse
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
+from thinkaloud_server.web.docs import Pages
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.leaving import Gone, Pace, while_there
 from thinkaloud_server.web.read import message_of
@@ -45,6 +46,7 @@ class WebApp:
         self._caller = caller
         self._table = table
         self._settings = settings
+        self._pages = Pages(table, settings.info)
         self.sockets = WebSockets(caller, table, settings)
 
     async def drain(self, grace_s: float) -> None:
@@ -86,6 +88,10 @@ class WebApp:
         headers, settings = asked.headers, self._settings
         guard.check_head(scope, settings)
         guard.check_host(headers, settings)
+        if (page := self._pages.find(asked.verb, asked.path, headers)) is not None:
+            page.raw_headers += [(name.encode(), value.encode("latin-1")) for name, value in extra]
+            await while_there(receive, page(scope, receive, pace), pace, settings.stall_timeout_s)
+            return
         if asked.verb == "OPTIONS":
             allowed = guard.preflight(headers, self._table.allowed(asked.path), settings)
             await rest.respond(pace, 204, b"", "", [*extra, *allowed])

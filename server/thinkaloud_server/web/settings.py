@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from thinkaloud_server.web.openapi import Info
 
 MIB = 1024 * 1024
 
@@ -15,6 +17,8 @@ class WebSettings:
     may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
     waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. A message on a WebSocket
     has at most `message_bytes`; a socket where nothing runs and nothing is asked for `idle_timeout_s` is closed.
+    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. `info` is what `/` and the
+    documentation say of the server.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -28,3 +32,4 @@ class WebSettings:
     message_bytes: int = MIB
     idle_timeout_s: float = 300.0
     stop_timeout_s: float = 30.0
+    info: Info = field(default_factory=Info)

@@ -1,0 +1,113 @@
+"""One route as one operation of OpenAPI: parameters, body, answer, failures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+
+from thinkaloud_server.web.media import EVENT_STREAM, JSON, LINES, VENDOR
+from thinkaloud_server.web.openapi.comment import Comments
+from thinkaloud_server.web.openapi.event import Events
+from thinkaloud_server.web.openapi.examples import Example
+from thinkaloud_server.web.openapi.failure import statuses
+from thinkaloud_server.web.openapi.parameter import (
+    HEARTBEATS,
+    header_parameters,
+    path_parameters,
+    query_parameters,
+)
+from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side
+from thinkaloud_server.web.route import Route, face_of
+
+_HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+
+
+def operation(route: Route, identifier: str, schemas: Schemas, events: Events, comments: Comments) -> dict[str, Any]:
+    """The operation; `identifier` is its name, unique in the document."""
+    method = route.method
+    streaming = method.server_streaming
+    said: dict[str, Any] = {
+        "operationId": identifier,
+        "tags": [method.containing_service.name],
+        "summary": comments.summary(method.full_name) or method.name,
+        "description": comments.text(method.full_name),
+        "parameters": [
+            *path_parameters(route.template, method.input_type, comments),
+            *_query(route, comments),
+            *header_parameters(method),
+        ],
+    }
+    if method.GetOptions().deprecated:
+        said["deprecated"] = True
+    if route.body:
+        said["requestBody"] = _body(route, schemas)
+    said["responses"] = {
+        **(_stream(route, events) if streaming else _answer(route, schemas, comments)),
+        **statuses(method.input_type, has_body=bool(route.body)),
+    }
+    return said
+
+
+def body_message(route: Route) -> Descriptor:
+    """The message that the body is, where it is one."""
+    if route.body in ("", "*"):
+        message: Descriptor = route.method.input_type
+        return message
+    return route.method.input_type.fields_by_name[route.body].message_type or route.method.input_type
+
+
+def _query(route: Route, comments: Comments) -> list[dict[str, Any]]:
+    without = frozenset({*route.template.variables, route.body})
+    fields = [] if route.body == "*" else query_parameters(route.method.input_type, comments, without=without)
+    return [*fields, *([HEARTBEATS] if route.method.server_streaming else [])]
+
+
+def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
+    request = route.method.input_type
+    if route.body == "*":
+        schema = schemas.message(request, Side.REQUEST)
+    else:
+        schema = schemas.field(request.fields_by_name[route.body], Side.REQUEST)
+    content = {"schema": schema, **_examples(schemas.examples(body_message(route), Side.REQUEST))}
+    # Not `required`: an empty body is an empty object, and whether that is a request is for the service to say.
+    return {"content": {JSON: content, VENDOR: content}}
+
+
+def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any]:
+    message: Descriptor | None = route.method.output_type
+    text = comments.text(route.method.output_type.full_name)
+    if route.response_body:
+        field = route.method.output_type.fields_by_name[route.response_body]
+        schema = schemas.field(field, Side.ANSWER)
+        message = field.message_type
+        text = comments.text(field.full_name) or text
+    else:
+        schema = schemas.message(route.method.output_type, Side.ANSWER)
+    content = {"schema": schema, **(_examples(schemas.examples(message, Side.ANSWER)) if message else {})}
+    return {"200": {"description": text or "Done.", "headers": _HEADERS, "content": {JSON: content, VENDOR: content}}}
+
+
+def _stream(route: Route, events: Events) -> dict[str, Any]:
+    frame: Schema = events.frame(route.method)
+    each = {"schema": frame, **_examples(events.examples(route.method))}
+    answers: dict[str, Any] = {
+        "200": {
+            "description": "A stream of events, each as the schema says: server-sent events, or by "
+            "`Accept: application/x-ndjson` a line of JSON each.",
+            "headers": _HEADERS,
+            "content": {EVENT_STREAM: each, LINES: each},
+        }
+    }
+    if face_of(route.method).resume:
+        answers["204"] = {
+            "description": "The event of `Last-Event-ID` was the last one: a browser's EventSource ends here.",
+            "headers": _HEADERS,
+        }
+    return answers
+
+
+def _examples(examples: list[Example]) -> dict[str, Any]:
+    if not examples:
+        return {}
+    return {"examples": {each.name: {"summary": each.title, "value": each.value} for each in examples}}
