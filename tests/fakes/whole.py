@@ -26,6 +26,7 @@ class Whole:
 
     address: str
     engine: Engine
+    admin: str = ""
 
 
 @asynccontextmanager
@@ -41,7 +42,11 @@ async def whole_server(
         stack.push_async_callback(assembly.engine.close)
         port = await assembly.server.start("127.0.0.1:0")
         stack.push_async_callback(assembly.server.stop, 1.0)
-        yield Whole(f"127.0.0.1:{port}", assembly.engine)
+        admin = ""
+        if assembly.admin is not None:
+            stack.push_async_callback(assembly.admin.close)
+            admin = f"127.0.0.1:{await assembly.admin.start('127.0.0.1', 0)}"
+        yield Whole(f"127.0.0.1:{port}", assembly.engine, admin)
 
 
 class ServerProcess:

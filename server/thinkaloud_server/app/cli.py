@@ -152,6 +152,9 @@ def _config_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--http-address", metavar="HOST:PORT", help="taken, and answered with a warning: this version has no HTTP face"
     )
+    command.add_argument(
+        "--admin-address", metavar="HOST:PORT", help="answer /metrics, /healthz and /readyz there (default: nowhere)"
+    )
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: 1; more need PostgreSQL)")
     command.add_argument(
         "--insecure", action="store_true", default=None, help="let everybody who reaches the server use it"
@@ -165,7 +168,7 @@ def _serve(commands: Commands) -> None:
         help="run the server",
         description=(
             "Run the server until SIGTERM or Ctrl-C, which let live runs end first (server.drain_grace_s); a second\n"
-            "one stops at once. When it is ready it prints one line on standard output, `ready grpc=HOST:PORT`, and\n"
+            "one stops at once. When it is ready it prints one line on standard output, `ready grpc=HOST:PORT …`, and\n"
             "nothing else there; the welcome and the logs go to standard error.\n\n"
             "Settings come from a TOML file, then from THINKALOUD_SECTION__KEY variables, then from flags; later ones\n"
             "win. `thinkaloud config check` prints what they come to."

@@ -100,10 +100,14 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
-    """[server]: where it listens and how long it waits for its callers. `http_address` awaits the HTTP face."""
+    """[server]: where it listens and how long it waits for its callers. `http_address` awaits the HTTP face.
+
+    `admin_address` is off unless it is given: a second server on one machine must not fail for want of its port.
+    """
 
     grpc_address: str = "127.0.0.1:50051"
     http_address: str = ""
+    admin_address: str = ""
     reflection: bool | None = None
     insecure: bool = False
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -119,9 +123,9 @@ class ServerSection(Section):
         split_address(text)
         return text
 
-    @field_validator("http_address")
+    @field_validator("http_address", "admin_address")
     @classmethod
-    def _http_address(cls, text: str) -> str:
+    def _address_or_none(cls, text: str) -> str:
         if text:
             split_address(text)
         return text
@@ -304,6 +308,11 @@ class Config(BaseSettings):
         if not is_loopback(host) and not server.insecure:
             raise ValueError(
                 f"server.grpc_address {server.grpc_address} can be reached from other machines, and nobody is "
+                "asked for a key: listen on 127.0.0.1, or say --insecure (server.insecure = true)"
+            )
+        if server.admin_address and not is_loopback(split_address(server.admin_address)[0]) and not server.insecure:
+            raise ValueError(
+                f"server.admin_address {server.admin_address} can be reached from other machines, and nobody is "
                 "asked for a key: listen on 127.0.0.1, or say --insecure (server.insecure = true)"
             )
         if not is_loopback(host) and self.chaos.enabled and not self.chaos.public:

@@ -60,11 +60,12 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
         orphans = await assembly.engine.open()
         stack.push_async_callback(assembly.engine.close)
         address = await _listen(config, assembly)
+        admin = await _listen_admin(config, assembly, stack)
         # What start-up made lives until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         _welcome(config, assembly, found, address, orphans)
-        sys.stdout.write(f"ready grpc={address}\n")
+        sys.stdout.write(f"ready grpc={address}{f' admin={admin}' if admin else ''}\n")
         sys.stdout.flush()
         await signals.first.wait()
         await _drain(config, assembly)
@@ -77,6 +78,23 @@ async def _listen(config: Config, assembly: Assembly) -> str:
     except RuntimeError:
         raise CommandError(f"cannot listen on {wanted}: the address is in use or not of this machine") from None
     host = wanted.rpartition(":")[0]
+    return f"{host}:{port}"
+
+
+async def _listen_admin(config: Config, assembly: Assembly, stack: AsyncExitStack) -> str:
+    """Where metrics and probes are answered, to the very end; "" when they are not."""
+    if assembly.admin is None:
+        return ""
+    wanted = config.server.admin_address
+    stack.push_async_callback(assembly.admin.close)
+    try:
+        port = await assembly.admin.start(*split_address(wanted))
+    except OSError as error:
+        # A grpc server that was started and never stopped keeps the process from ending.
+        await assembly.server.stop(0.0)
+        raise CommandError(f"cannot listen on {wanted}: {error.strerror or 'the address is in use'}") from None
+    host = wanted.rpartition(":")[0]
+    logger.info("serving_admin", extra={"admin": f"{host}:{port}"})
     return f"{host}:{port}"
 
 
