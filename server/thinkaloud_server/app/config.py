@@ -188,6 +188,20 @@ class LogSection(Section):
     merge_deltas: bool = True
 
 
+class TracesSection(Section):
+    """[traces]: where spans go, as OTLP over HTTP (http://127.0.0.1:4318), and which share of new traces is kept."""
+
+    endpoint: str = ""
+    sampled: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, text: str) -> str:
+        if text and not re.match(r"https?://[^/@\s]+(/\S*)?\Z", text):
+            raise ValueError("expected an http or https URL without credentials, as http://127.0.0.1:4318")
+        return text
+
+
 class TimeoutsSection(Section):
     """[providers.NAME.timeouts]; those left out are the vendor's, else 5, 300, 300 and [runs] run_s."""
 
@@ -264,6 +278,7 @@ class Config(BaseSettings):
     store: StoreSection = StoreSection()
     runs: RunsSection = RunsSection()
     log: LogSection = LogSection()
+    traces: TracesSection = TracesSection()
     chaos: ChaosSection = ChaosSection()
     providers: dict[str, ProviderSection] = Field(default_factory=dict)
 

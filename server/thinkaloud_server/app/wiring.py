@@ -36,6 +36,7 @@ from thinkaloud_server.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from thinkaloud_server.app.admin import AdminServer
+    from thinkaloud_server.app.traces import Traces
 
 DEFAULT_MODEL = f"{DEMO}/reasoner"
 # A vendor that was found by its key is asked for its models at most this long before the server starts without.
@@ -67,7 +68,8 @@ async def assemble(
     Raises ConfigError, and ChatError(STORAGE_UNAVAILABLE) when the data cannot be opened.
     """
     clock = SystemClock()
-    upstream = Upstream(clock=clock)
+    traces = _traces(config, stack)
+    upstream = Upstream(clock=clock, headers=traces.headers if traces else tuple)
     stack.push_async_callback(upstream.close)
     sections = {**config.providers, **{each.name: each.section for each in found.found}}
     endpoints = {name: _endpoint(name, section, environ) for name, section in sections.items()}
@@ -77,10 +79,8 @@ async def assemble(
     # Of this process alone: what has another owner in its store is an orphan, also after a restart.
     owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     store = await _store(config, owner, stack)
-    metrics = None
-    if config.server.admin_address:
-        known = [default_model, *(f"{name}/{model}" for name, each in sections.items() for model in each.models)]
-        metrics = observe.Metrics(version=server_version(), store=store.kind, models=known)
+    known = [default_model, *(f"{name}/{model}" for name, each in sections.items() for model in each.models)]
+    metrics = _metrics(config, store, known)
     engine = Engine(
         store=store,
         memory=store if config.store.kind == "memory" else MemoryStore(),
@@ -97,7 +97,7 @@ async def assemble(
         owner=owner,
         limits=_engine_limits(config),
         merge=config.log.merge_deltas,
-        observer=observe.everybody(observe.log_runs, *([metrics.observe] if metrics else ())),
+        observer=observe.everybody(observe.log_runs, *(each.observe for each in (metrics, traces) if each)),
     )
     server = RpcServer(
         engine=engine,
@@ -108,11 +108,30 @@ async def assemble(
         limits=_limits(config),
         reflect=config.server.reflects,
         observer=metrics.called if metrics else rpc_observer.nobody,
+        tracing=(traces.around,) if traces else (),
     )
     keys = [word for each in endpoints.values() for word in (each.api_key, *(value for _, value in each.headers))]
     place = "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
     admin = _admin(config, metrics, engine, server) if metrics else None
     return Assembly(engine, server, default_model, tuple(keys), place, admin)
+
+
+def _metrics(config: Config, store: Store, models: Sequence[str]) -> observe.Metrics | None:
+    """None where nobody can ask for them."""
+    if not config.server.admin_address:
+        return None
+    return observe.Metrics(version=server_version(), store=store.kind, models=models)
+
+
+def _traces(config: Config, stack: AsyncExitStack) -> Traces | None:
+    if not config.traces.endpoint:
+        return None
+    from thinkaloud_server.app.traces import Traces
+
+    traces = Traces(config.traces.endpoint, sampled=config.traces.sampled, version=server_version())
+    # Closed last of all, so that the spans of the last runs are sent.
+    stack.push_async_callback(traces.close)
+    return traces
 
 
 @dataclass(frozen=True, slots=True)

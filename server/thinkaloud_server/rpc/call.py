@@ -16,7 +16,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class Call(ABC):
     """What one call brought, and what is noted on it for its log record. A channel says how it is answered."""
 
-    __slots__ = ("complete", "events", "first_event_at", "metadata", "method", "peer", "request_id", "run_id")
+    __slots__ = ("code", "complete", "events", "first_event_at", "metadata", "method", "peer", "request_id", "run_id")
 
     def __init__(self, *, method: str, metadata: Metadata, peer: str) -> None:
         self.method = method
@@ -24,6 +24,7 @@ class Call(ABC):
         self.peer = peer
         self.request_id = ""
         self.run_id = ""
+        self.code = ""
         self.complete: Complete | None = None
         self.events = 0
         self.first_event_at = 0.0

@@ -92,6 +92,7 @@ def access_log(clock: Clock, observer: CallObserver = nobody) -> Interceptor:
             raise
         finally:
             duration_s = clock.monotonic() - began
+            call.code = code
             fields = {
                 "method": call.method,
                 "code": code,

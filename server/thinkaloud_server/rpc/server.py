@@ -58,12 +58,14 @@ class RpcServer:
         limits: Limits | None = None,
         reflect: bool = False,
         observer: CallObserver = nobody,
+        tracing: Sequence[Interceptor] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.load = LoadShedding(self.limits.calls)
         self.interceptors: Sequence[Interceptor] = (
             interceptors.errors,
             interceptors.request_id(new_request_id),
+            *tracing,
             interceptors.access_log(clock, observer),
             self.load,
         )

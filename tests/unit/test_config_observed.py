@@ -1,4 +1,4 @@
-"""Where the admin port may listen; the rest of the configuration is `test_config.py`'s."""
+"""Where the admin port may listen, and where traces may go; the rest of the configuration is `test_config.py`'s."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def test_other_machines_reach_it_only_on_purpose() -> None:
     with pytest.raises(ConfigError, match=r"admin_address 0\.0\.0\.0:9464 can be reached from other machines"):
         load(None, {}, {"server": PUBLIC})
     assert load(None, {}, {"server": {**PUBLIC, "insecure": True}}).server.admin_address == "0.0.0.0:9464"
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:4318", "ftp://collector", "http://user:key@collector:4318", "http://"])
+def test_traces_go_to_an_http_url_without_credentials(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match=r"traces\.endpoint"):
+        load(None, {}, {"traces": {"endpoint": endpoint}})
+
+
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:4318", "https://collector.example.com/otlp"])
+def test_traces_are_off_or_go_where_they_are_told(endpoint: str) -> None:
+    assert load(None, {}, {"traces": {"endpoint": endpoint}}).traces.endpoint == endpoint
