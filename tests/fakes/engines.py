@@ -18,6 +18,7 @@ from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.engine import Engine, EngineLimits
 from thinkaloud_server.engine.models import Models
+from thinkaloud_server.engine.observer import Observer, nobody
 from thinkaloud_server.engine.ports import Clock, Provider, Store
 from thinkaloud_server.stores.memory import MemoryStore
 
@@ -43,6 +44,7 @@ async def engine_of(
     store: Store | None = None,
     ids: Callable[[str], str] | None = None,
     clock: Clock | None = None,
+    observer: Observer = nobody,
     **limits: Any,
 ) -> AsyncIterator[Engine]:
     """An engine over memory stores; jitter is off, so retries wait 0.2 s."""
@@ -63,6 +65,7 @@ async def engine_of(
         new_id=ids or new_ids(),
         owner="owner",
         limits=EngineLimits(**limits),
+        observer=observer,
     )
     await engine.open()
     try:

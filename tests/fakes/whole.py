@@ -30,6 +30,7 @@ class Whole:
     address: str
     engine: Engine
     http: str
+    admin: str = ""
 
 
 @asynccontextmanager
@@ -48,7 +49,11 @@ async def whole_server(
         face = HttpFace(web_app(assembly.server.local), new_request_id=lambda: new_id("req"))
         http = await face.start("127.0.0.1:0")
         stack.push_async_callback(face.stop, 1.0)
-        yield Whole(f"127.0.0.1:{port}", assembly.engine, http)
+        admin = ""
+        if assembly.admin is not None:
+            stack.push_async_callback(assembly.admin.close)
+            admin = f"127.0.0.1:{await assembly.admin.start('127.0.0.1', 0)}"
+        yield Whole(f"127.0.0.1:{port}", assembly.engine, http, admin)
 
 
 class ServerProcess:

@@ -174,6 +174,17 @@ def test_a_total_outage_sees_less_and_less() -> None:
     assert made <= CALLS_MIN + 5 + 3600 / PAUSE_MAX_S
 
 
+def test_who_looks_on_sees_it_closed_then_open_then_probing_then_closed() -> None:
+    breakers = Breakers()
+    called(breakers.of("up"), *GOOD)
+    called(breakers.of("down"), *BAD * CALLS_MIN)
+    assert breakers.states(NOW) == {"up": "closed", "down": "open"}
+    late = NOW + PAUSE_MIN_S
+    assert breakers.states(late) == {"up": "closed", "down": "probing"}
+    called(breakers.of("down"), *GOOD, now=late)
+    assert breakers.states(late) == {"up": "closed", "down": "closed"}
+
+
 COUNTS: dict[str, tuple[Failure | None, Outcome]] = {
     "an answer": (None, "good"),
     "500": (Failure(ErrorReason.UPSTREAM_ERROR, "x", 500), "bad"),

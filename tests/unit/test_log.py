@@ -11,6 +11,7 @@ from fakes.clock import FakeClock
 from thinkaloud_server.core.event import EVENT_BYTES_MAX, Event, Reasoning, Token, Warning
 from thinkaloud_server.core.run import Append, AppendResult
 from thinkaloud_server.engine.log import HELD_BYTES_MAX, PENDING_BYTES_MAX, Committer, RunWriter
+from thinkaloud_server.engine.observer import Committed, Happening
 
 
 class GatedStore:
@@ -217,3 +218,28 @@ async def test_much_text_or_any_other_event_is_not_held(committer: Committer, st
     await store.arrived.acquire()
     assert {each.run_id for each in store.batches[0]} == {"run_a", "run_b"}
     assert store.batches[0][1].events == (Token("a"), Warning("ADJUSTED", "x"))
+
+
+async def test_each_batch_is_told_once_with_its_pieces_before_they_were_merged(store: GatedStore) -> None:
+    told: list[Happening] = []
+    clock = FakeClock()
+    committer = Committer(store, clock, merge=True, observer=told.append)  # type: ignore[arg-type]  # only append
+    committer.start()
+    one, two = writer_of(committer, "run_a"), writer_of(committer, "run_b")
+    for event in (Reasoning("a"), Reasoning("b"), Reasoning("c"), Token("d"), Token("e"), Warning("ADJUSTED", "x")):
+        one.append(event)
+    two.append(Token("f"))
+    await store.arrived.acquire()
+    one.append(Token("g"))
+    store.answers = ["committed", "fenced"]
+    clock.advance(0.25)
+    store.gate.release()
+    await store.arrived.acquire()
+    first = Committed("gated", 2, 4, answer_deltas=3, reasoning_deltas=3, failed=1, duration_s=0.25)
+    assert told == [first]
+    store.answers = None
+    seen = one.tail.waiter()
+    store.gate.release()
+    await seen
+    await committer.close()
+    assert told == [first, Committed("gated", 1, 1, answer_deltas=1, reasoning_deltas=0, failed=0, duration_s=0.0)]

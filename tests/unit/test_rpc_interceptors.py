@@ -14,11 +14,13 @@ import pytest
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
 from fakes.clock import FakeClock
+from fakes.engine import complete
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.usage import Timing
 from thinkaloud_server.rpc import interceptors
 from thinkaloud_server.rpc.call import Call, Metadata, tenant_of
 from thinkaloud_server.rpc.interceptors import LoadShedding, around, settled
+from thinkaloud_server.rpc.observer import CallEnded
 
 
 class Aborted(Exception):
@@ -120,7 +122,7 @@ async def test_the_record_of_a_call_tells_where_its_time_went(caplog: pytest.Log
     async with interceptors.access_log(clock)(call):
         clock.advance(0.25)
         call.first_event_at, call.events = clock.monotonic(), 3
-        call.timing = Timing(1, 2, 3, 4, 5)
+        call.complete = complete(timing=Timing(1, 2, 3, 4, 5))
         clock.advance(1)
     (record,) = caplog.records
     expected = {
@@ -133,6 +135,15 @@ async def test_the_record_of_a_call_tells_where_its_time_went(caplog: pytest.Log
         "duration_ms": 1250.0,
         "events": 3,
         "first_event_ms": 250.0,
+        "provider": "fake",
+        "model": "fake/m",
+        "attempts": 1,
+        "finish_reason": "stop",
+        "input_tokens": 3,
+        "output_tokens": 5,
+        "reasoning_tokens": 2,
+        "cached_tokens": 1,
+        "cost_usd": None,
         "run_queue_ms": 1,
         "provider_connect_ms": 2,
         "provider_first_byte_ms": 3,
@@ -140,6 +151,17 @@ async def test_the_record_of_a_call_tells_where_its_time_went(caplog: pytest.Log
         "run_total_ms": 5,
     }
     assert {key: value for key, value in vars(record).items() if key in expected} == expected
+
+
+async def test_every_call_is_told_to_who_counts_them() -> None:
+    clock = FakeClock()
+    told: list[CallEnded] = []
+    async with interceptors.access_log(clock, told.append)(FakeCall()):
+        clock.advance(0.5)
+    with pytest.raises(ChatError):
+        async with interceptors.access_log(clock, told.append)(FakeCall()):
+            raise ChatError(ErrorReason.NOT_FOUND, "no")
+    assert told == [CallEnded("/s/M", "OK", "", 0, 0.5), CallEnded("/s/M", "NOT_FOUND", "NOT_FOUND", 0, 0.0)]
 
 
 @pytest.mark.parametrize(

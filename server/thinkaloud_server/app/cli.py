@@ -159,6 +159,9 @@ def _config_flags(command: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="where to serve HTTP (default: 127.0.0.1:8000); port 0 takes a free one, off turns it off",
     )
+    command.add_argument(
+        "--admin-address", metavar="HOST:PORT", help="answer /metrics, /healthz and /readyz there (default: nowhere)"
+    )
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: 1; more need PostgreSQL)")
     command.add_argument(
         "--insecure", action="store_true", default=None, help="let everybody who reaches the server use it"

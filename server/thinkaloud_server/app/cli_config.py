@@ -16,6 +16,7 @@ _FLAGS: Mapping[str, tuple[str, str]] = {
     "data_dir": ("store", "data_dir"),
     "grpc_address": ("server", "grpc_address"),
     "http_address": ("server", "http_address"),
+    "admin_address": ("server", "admin_address"),
     "workers": ("server", "workers"),
     "insecure": ("server", "insecure"),
     "log_level": ("log", "level"),

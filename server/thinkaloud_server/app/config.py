@@ -101,12 +101,16 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
-    """[server]: where it listens and how long it waits for its callers. An `http_address` of "off" turns HTTP off."""
+    """[server]: where it listens and how long it waits for its callers. An `http_address` of "off" turns HTTP off.
+
+    `admin_address` is off unless it is given: a second server on one machine must not fail for want of its port.
+    """
 
     grpc_address: str = "127.0.0.1:50051"
     http_address: str = "127.0.0.1:8000"
     http_hosts: Names = ()
     http_origins: Names = ()
+    admin_address: str = ""
     reflection: bool | None = None
     insecure: bool = False
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -122,9 +126,9 @@ class ServerSection(Section):
         split_address(text)
         return text
 
-    @field_validator("http_address")
+    @field_validator("http_address", "admin_address")
     @classmethod
-    def _http_address(cls, text: str) -> str:
+    def _address_or_off(cls, text: str) -> str:
         if text not in _OFF:
             split_address(text)
         return text
@@ -190,6 +194,20 @@ class LogSection(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "text"] = "auto"
     merge_deltas: bool = True
+
+
+class TracesSection(Section):
+    """[traces]: where spans go, as OTLP over HTTP (http://127.0.0.1:4318), and which share of new traces is kept."""
+
+    endpoint: str = ""
+    sampled: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, text: str) -> str:
+        if text and not re.match(r"https?://[^/@\s]+(/\S*)?\Z", text):
+            raise ValueError("expected an http or https URL without credentials, as http://127.0.0.1:4318")
+        return text
 
 
 class TimeoutsSection(Section):
@@ -268,6 +286,7 @@ class Config(BaseSettings):
     store: StoreSection = StoreSection()
     runs: RunsSection = RunsSection()
     log: LogSection = LogSection()
+    traces: TracesSection = TracesSection()
     chaos: ChaosSection = ChaosSection()
     providers: dict[str, ProviderSection] = Field(default_factory=dict)
 
@@ -308,7 +327,11 @@ class Config(BaseSettings):
                 f"server.workers is {server.workers}, but with {self.store.kind} one process owns the data; "
                 "more than 1 needs PostgreSQL, which this version does not support"
             )
-        for key, address in (("grpc_address", server.grpc_address), ("http_address", server.http)):
+        for key, address in (
+            ("grpc_address", server.grpc_address),
+            ("http_address", server.http),
+            ("admin_address", server.admin_address),
+        ):
             if not address or is_loopback(split_address(address)[0]):
                 continue
             if not server.insecure:
@@ -316,7 +339,7 @@ class Config(BaseSettings):
                     f"server.{key} {address} can be reached from other machines, and nobody is asked for a key: "
                     "listen on 127.0.0.1, or say --insecure (server.insecure = true)"
                 )
-            if self.chaos.enabled and not self.chaos.public:
+            if self.chaos.enabled and not self.chaos.public and key != "admin_address":
                 raise ValueError(
                     f"chaos.enabled breaks answers on purpose, and server.{key} {address} can be "
                     "reached from other machines: turn it off, or say chaos.public = true as well"

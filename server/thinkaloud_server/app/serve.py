@@ -64,11 +64,13 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
         # HTTP first: a gRPC server that has started must be stopped before the process can end.
         http = await _listen_http(config, face, stack)
         address = await _listen(config, assembly)
+        admin = await _listen_admin(config, assembly, stack)
         # What start-up made lives until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         _welcome(config, assembly, found, Addresses(address, http), orphans)
-        sys.stdout.write(f"ready grpc={address}{f' http={http}' if http else ''}\n")
+        also = "".join(f" {name}={place}" for name, place in (("http", http), ("admin", admin)) if place)
+        sys.stdout.write(f"ready grpc={address}{also}\n")
         sys.stdout.flush()
         await stop.first.wait()
         await _drain(config, assembly, face)
@@ -122,6 +124,23 @@ async def _listen_http(config: Config, face: HttpFace | None, stack: AsyncExitSt
         return await face.start(wanted)
     except OSError as error:
         raise CommandError(f"cannot listen on {wanted}: {error.strerror or error}") from None
+
+
+async def _listen_admin(config: Config, assembly: Assembly, stack: AsyncExitStack) -> str:
+    """Where metrics and probes are answered, to the very end; "" when they are not."""
+    if assembly.admin is None:
+        return ""
+    wanted = config.server.admin_address
+    stack.push_async_callback(assembly.admin.close)
+    try:
+        port = await assembly.admin.start(*split_address(wanted))
+    except OSError as error:
+        # A grpc server that was started and never stopped keeps the process from ending.
+        await assembly.server.stop(0.0)
+        raise CommandError(f"cannot listen on {wanted}: {error.strerror or 'the address is in use'}") from None
+    host = wanted.rpartition(":")[0]
+    logger.info("serving_admin", extra={"admin": f"{host}:{port}"})
+    return f"{host}:{port}"
 
 
 async def _drain(config: Config, assembly: Assembly, face: HttpFace | None) -> None:

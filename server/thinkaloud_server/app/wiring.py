@@ -9,10 +9,11 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from thinkaloud_server.app import aws, config_load
+from thinkaloud_server.app import aws, config_load, observe
 from thinkaloud_server.app.clock import SystemClock, new_id
-from thinkaloud_server.app.config import DEMO, Config, ProviderSection
+from thinkaloud_server.app.config import DEMO, Config, ProviderSection, is_loopback, split_address
 from thinkaloud_server.app.config_chaos import EVERY_PROVIDER
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.discover import Discovery, chat_models
@@ -20,17 +21,22 @@ from thinkaloud_server.app.version import server_version
 from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.engine.chaos import Chance, NextFault, choose
 from thinkaloud_server.engine.demo import DemoProvider
-from thinkaloud_server.engine.engine import Engine, EngineLimits
+from thinkaloud_server.engine.engine import Engine, EngineLimits, EngineStatus
 from thinkaloud_server.engine.http_provider import HttpProvider
 from thinkaloud_server.engine.models import Models
 from thinkaloud_server.engine.ports import Provider, Store
 from thinkaloud_server.engine.upstream import Timeouts, Upstream, default_timeouts
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.table import DIALECTS, vendor_for
+from thinkaloud_server.rpc import observer as rpc_observer
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.server import RpcServer
 from thinkaloud_server.stores.memory import MemoryStore
 from thinkaloud_server.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from thinkaloud_server.app.admin import AdminServer
+    from thinkaloud_server.app.traces import Traces
 
 DEFAULT_MODEL = f"{DEMO}/reasoner"
 # A vendor that was found by its key is asked for its models at most this long before the server starts without.
@@ -46,6 +52,7 @@ class Assembly:
     default_model: str
     secrets: tuple[str, ...]
     place: str
+    admin: AdminServer | None
 
 
 async def assemble(
@@ -61,7 +68,8 @@ async def assemble(
     Raises ConfigError, and ChatError(STORAGE_UNAVAILABLE) when the data cannot be opened.
     """
     clock = SystemClock()
-    upstream = Upstream(clock=clock)
+    traces = _traces(config, stack)
+    upstream = Upstream(clock=clock, headers=traces.headers if traces else tuple)
     stack.push_async_callback(upstream.close)
     sections = {**config.providers, **{each.name: each.section for each in found.found}}
     endpoints = {name: _endpoint(name, section, environ) for name, section in sections.items()}
@@ -71,6 +79,8 @@ async def assemble(
     # Of this process alone: what has another owner in its store is an orphan, also after a restart.
     owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     store = await _store(config, owner, stack)
+    known = [default_model, *(f"{name}/{model}" for name, each in sections.items() for model in each.models)]
+    metrics = _metrics(config, store, known)
     engine = Engine(
         store=store,
         memory=store if config.store.kind == "memory" else MemoryStore(),
@@ -87,6 +97,7 @@ async def assemble(
         owner=owner,
         limits=_engine_limits(config),
         merge=config.log.merge_deltas,
+        observer=observe.everybody(observe.log_runs, *(each.observe for each in (metrics, traces) if each)),
     )
     server = RpcServer(
         engine=engine,
@@ -96,10 +107,63 @@ async def assemble(
         version=server_version(),
         limits=limits_of(config),
         reflect=config.server.reflects,
+        observer=metrics.called if metrics else rpc_observer.nobody,
+        tracing=(traces.around,) if traces else (),
     )
     keys = [word for each in endpoints.values() for word in (each.api_key, *(value for _, value in each.headers))]
     place = "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
-    return Assembly(engine, server, default_model, tuple(keys), place)
+    admin = _admin(config, metrics, engine, server) if metrics else None
+    return Assembly(engine, server, default_model, tuple(keys), place, admin)
+
+
+def _metrics(config: Config, store: Store, models: Sequence[str]) -> observe.Metrics | None:
+    """None where nobody can ask for them."""
+    if not config.server.admin_address:
+        return None
+    return observe.Metrics(version=server_version(), store=store.kind, models=models)
+
+
+def _traces(config: Config, stack: AsyncExitStack) -> Traces | None:
+    if not config.traces.endpoint:
+        return None
+    from thinkaloud_server.app.traces import Traces
+
+    traces = Traces(config.traces.endpoint, sampled=config.traces.sampled, version=server_version())
+    # Closed last of all, so that the spans of the last runs are sent.
+    stack.push_async_callback(traces.close)
+    return traces
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """Satisfies observe.Looks."""
+
+    engine: Engine
+    server: RpcServer
+
+    def status(self) -> EngineStatus:
+        return self.engine.status()
+
+    def open_calls(self) -> int:
+        return self.server.load.calls
+
+
+def _admin(config: Config, metrics: observe.Metrics, engine: Engine, server: RpcServer) -> AdminServer:
+    # aiohttp's server is of use to nobody else here.
+    from thinkaloud_server.app.admin import AdminServer
+
+    async def not_ready() -> str:
+        if engine.status().draining:
+            return "draining"
+        try:
+            await engine.store.get_setting("", "health")
+        except ChatError:
+            return "store unavailable"
+        return ""
+
+    metrics.look(_Looks(engine, server))
+    loopback = is_loopback(split_address(config.server.admin_address)[0])
+    return AdminServer(metrics=metrics.text, not_ready=not_ready, loopback=loopback)
 
 
 def _providers(

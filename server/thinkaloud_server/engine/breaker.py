@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +31,8 @@ PROBED_AGAIN_S = 1.0
 
 # "void": the call says nothing about the provider (it was cancelled, or never made).
 Outcome = Literal["good", "bad", "void"]
+# "probing": the pause is over, and one call at a time may find out whether the provider is back.
+BreakerState = Literal["closed", "open", "probing"]
 
 _FAILURES = frozenset(
     {
@@ -105,6 +108,12 @@ class Breaker:
             return self._closed_until - now
         return min(PROBED_AGAIN_S, self._probe_until - now) if now < self._probe_until else 0.0
 
+    def state(self, now: float) -> BreakerState:
+        """For those who look on."""
+        if not self._open:
+            return "closed"
+        return "open" if now < self._closed_until else "probing"
+
     # For calls alone.
 
     def count(self, era: int, failed: bool, now: float) -> None:
@@ -157,6 +166,10 @@ class Breakers:
     def of(self, provider: str) -> Breaker:
         """This provider's."""
         return self._breakers.setdefault(provider, Breaker())
+
+    def states(self, now: float) -> Mapping[str, BreakerState]:
+        """How each one stands that was needed until now."""
+        return {provider: breaker.state(now) for provider, breaker in self._breakers.items()}
 
 
 def not_asked(wait_s: float) -> Failure:

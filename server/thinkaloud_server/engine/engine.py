@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import statistics
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,7 +17,9 @@ from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Terminal
 from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
+from thinkaloud_server.engine.breaker import BreakerState
 from thinkaloud_server.engine.models import Models
+from thinkaloud_server.engine.observer import Observer, nobody
 from thinkaloud_server.engine.runs import Runs
 from thinkaloud_server.engine.settle import settle_orphan
 from thinkaloud_server.engine.watch import Watch, check_after, expired
@@ -55,6 +57,7 @@ class EngineStatus:
     first_token_ms: float
     commit_ms: float
     draining: bool
+    breakers: Mapping[str, BreakerState]
 
 
 class Engine:
@@ -72,6 +75,7 @@ class Engine:
         owner: str,
         limits: EngineLimits | None = None,
         merge: bool = True,
+        observer: Observer = nobody,
     ) -> None:
         self.store = store
         self.models = models
@@ -90,6 +94,7 @@ class Engine:
             runs_max=self.limits.runs_max,
             run_s=self.limits.run_s,
             merge=merge,
+            observer=observer,
         )
         self._live = self._runs.live
         self._tasks: list[asyncio.Task[None]] = []
@@ -197,6 +202,7 @@ class Engine:
             first_token_ms=_median(runs.first_token_ms),
             commit_ms=_median(runs.commit_ms),
             draining=runs.draining,
+            breakers=runs.breakers.states(self._clock.monotonic()),
         )
 
     def refuse(self) -> None:

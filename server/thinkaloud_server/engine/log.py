@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import EVENT_BYTES_MAX, Event, Reasoning, Token
 from thinkaloud_server.core.run import Append, AppendResult, Closing
+from thinkaloud_server.engine.observer import Committed, Observer, nobody
 from thinkaloud_server.engine.tail import RunTail, event_bytes
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ class RunWriter:
         "_pending",
         "_run_id",
         "_tenant",
+        "answer_deltas",
         "ended",
         "epoch",
         "on_lost",
         "pending_bytes",
+        "reasoning_deltas",
         "tail",
     )
 
@@ -69,6 +72,9 @@ class RunWriter:
         self._held: asyncio.TimerHandle | None = None
         self.epoch = epoch
         self.pending_bytes = 0
+        # What waits, in pieces as the provider sent it.
+        self.answer_deltas = 0
+        self.reasoning_deltas = 0
         self.tail = RunTail(last_sequence)
         self.tail.on_caught_up = self._release
         self.ended = asyncio.Event()
@@ -157,11 +163,16 @@ class RunWriter:
 
     def _shut(self) -> None:
         """Join the pieces of the last text event."""
-        if len(self._open) > 1:
+        if self._open:
             last = self._pending[-1]
             assert isinstance(last, Token | Reasoning)
-            self._pending[-1] = replace(last, token="".join(self._open))
-        if self._open:
+            # Counted here and not where they come, so that a piece costs nothing to count.
+            if isinstance(last, Token):
+                self.answer_deltas += len(self._open)
+            else:
+                self.reasoning_deltas += len(self._open)
+            if len(self._open) > 1:
+                self._pending[-1] = replace(last, token="".join(self._open))
             self._open = []
         self._open_bytes = 0
 
@@ -176,11 +187,12 @@ def _same_part(last: Event, event: Token | Reasoning) -> bool:
 class Committer:
     """Commits what all writers of one store have gathered, one batch after the other."""
 
-    def __init__(self, store: Store, clock: Clock, *, merge: bool) -> None:
+    def __init__(self, store: Store, clock: Clock, *, merge: bool, observer: Observer = nobody) -> None:
         self.merge = merge
         self.commit_ms: deque[float] = deque(maxlen=256)
         self._store = store
         self._clock = clock
+        self._observer = observer
         self._dirty: dict[RunWriter, None] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -211,11 +223,24 @@ class Committer:
             self._wake.clear()
             writers, self._dirty = list(self._dirty), {}
             batch = [writer.take() for writer in writers]
+            deltas = _counted(writers)
             started = self._clock.monotonic()
             results = await self._append(batch)
-            self.commit_ms.append((self._clock.monotonic() - started) * 1000)
+            duration_s = self._clock.monotonic() - started
+            self.commit_ms.append(duration_s * 1000)
             for writer, append, result in zip(writers, batch, results, strict=True):
                 writer.settle(append, result)
+            self._observer(
+                Committed(
+                    self._store.kind,
+                    runs=len(batch),
+                    events=sum(len(append.events) for append in batch),
+                    answer_deltas=deltas[0],
+                    reasoning_deltas=deltas[1],
+                    failed=len(results) - results.count("committed"),
+                    duration_s=duration_s,
+                )
+            )
 
     async def _append(self, batch: Sequence[Append]) -> Sequence[AppendResult]:
         try:
@@ -223,3 +248,13 @@ class Committer:
         except Exception:  # a store's bug must end these runs, not the committing of all others
             logger.exception("commit_failed", extra={"runs": len(batch)})
             return ["failed"] * len(batch)
+
+
+def _counted(writers: Sequence[RunWriter]) -> tuple[int, int]:
+    """The pieces of answers and of reasoning in what was just taken from these writers; they count anew from here."""
+    answer = reasoning = 0
+    for writer in writers:
+        answer += writer.answer_deltas
+        reasoning += writer.reasoning_deltas
+        writer.answer_deltas = writer.reasoning_deltas = 0
+    return answer, reasoning

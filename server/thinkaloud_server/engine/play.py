@@ -23,6 +23,7 @@ from thinkaloud_server.core.usage import Attempt, Timing
 from thinkaloud_server.engine.breaker import Breakers, Call, Outcome, not_asked, outcome_of
 from thinkaloud_server.engine.ending import End
 from thinkaloud_server.engine.log import PENDING_BYTES_MAX
+from thinkaloud_server.engine.observer import AttemptBegan, AttemptEnded, Decided, Observer, RunEnded
 from thinkaloud_server.engine.opening import given_to
 from thinkaloud_server.engine.ports import AttemptTrace
 from thinkaloud_server.engine.retry import (
@@ -60,6 +61,7 @@ class Play:
         random: Callable[[], float],
         clock: Clock,
         arrived: float,
+        observer: Observer,
     ) -> None:
         self._run = run
         self._turn = turn
@@ -72,6 +74,7 @@ class Play:
         self._random = random
         self._clock = clock
         self._arrived = arrived
+        self._observer = observer
         self._candidate = candidates[0]
         self._assembler = Assembler(think_tags="off")
         self._flushed = False
@@ -110,6 +113,21 @@ class Play:
         error = Error(reason, message, self._run.request_id, partial, details or {})
         return self._close(error, answer, "", partial=True)
 
+    def ended(self, closing: Closing) -> RunEnded:
+        """What the run came to, for those who count; `closing` is how it ended."""
+        terminal = closing.terminal
+        return RunEnded(
+            run=self._run,
+            model=closing.model,
+            provider=self._candidate.provider.name,
+            state=closing.state,
+            finish_reason=closing.finish_reason,
+            reason=terminal.code if isinstance(terminal, Error) else "",
+            usage=closing.usage,
+            timing=terminal.timing if isinstance(terminal, Complete) else self._timing(),
+            attempts=len(self._attempts),
+        )
+
     async def _ask(self, candidate: Candidate, *, fallbacks_left: int) -> tuple[Failure | None, bool]:
         """Ask one model, again where the policy allows it: how it failed, and whether to give up then."""
         info = await self._models.known(candidate, self._turn.reasoning)
@@ -129,6 +147,7 @@ class Play:
                 now=self._clock.monotonic(),
                 random=self._random(),
             )
+            self._observer(Decided(self._run.run_id, candidate.provider.name, decision))
             match decision:
                 case Again(delay_s=delay_s):
                     empty = asked.empty or failure.reason is ErrorReason.EMPTY_RESPONSE
@@ -163,30 +182,49 @@ class Play:
         call = breaker.admit(begun) if breaker is not None else None
         outcome: Outcome = "void"
         failure: Failure | None = None
+        cancelled = True
+        self._observer(AttemptBegan(self._run.run_id, len(self._attempts), candidate.provider.name, candidate.name))
         try:
             if breaker is not None and call is None:
                 failure = not_asked(breaker.wait_s(begun))
             else:
                 failure = await self._listen(candidate, request, call)
                 outcome = outcome_of(failure)
+            cancelled = False
         except ChatError as error:  # what the dialect cannot carry
             failure = Failure(error.reason, error.message)
+            cancelled = False
         finally:
             now = self._clock.monotonic()
             if call is not None:
                 call.end(outcome, now)
-            self._attempts.append(
-                Attempt(
-                    model=candidate.id,
-                    provider=candidate.provider.name,
-                    reasoning=self._trace.reasoning_sent,
-                    status=self._trace.status,
-                    code=str(failure.reason) if failure else "",
-                    message=failure.message if failure else "",
-                    total_ms=(now - begun) * 1000,
-                )
+            attempt = Attempt(
+                model=candidate.id,
+                provider=candidate.provider.name,
+                reasoning=self._trace.reasoning_sent,
+                status=self._trace.status,
+                code=str(failure.reason) if failure else "",
+                message=failure.message if failure else "",
+                total_ms=(now - begun) * 1000,
             )
+            self._attempts.append(attempt)
+            asked = breaker is None or call is not None
+            self._observer(self._attempt_ended(attempt, begun, asked=asked, cancelled=cancelled))
         return failure
+
+    def _attempt_ended(self, attempt: Attempt, begun: float, *, asked: bool, cancelled: bool) -> AttemptEnded:
+        trace = self._trace
+        spoke = self._spoke_at >= begun
+        return AttemptEnded(
+            run_id=self._run.run_id,
+            number=len(self._attempts) - 1,
+            attempt=attempt,
+            asked=asked,
+            cancelled=cancelled,
+            connect_ms=trace.connect_ms,
+            first_byte_ms=trace.first_byte_ms,
+            first_token_ms=(self._spoke_at - begun) * 1000 if spoke else 0.0,
+        )
 
     async def _listen(self, candidate: Candidate, request: ModelRequest, call: Call | None) -> Failure | None:
         feed = self._assembler.feed

@@ -17,6 +17,7 @@ from thinkaloud_server.engine.breaker import Breakers
 from thinkaloud_server.engine.live import Ending, LiveRun
 from thinkaloud_server.engine.log import Committer, RunWriter
 from thinkaloud_server.engine.models import Candidate, Models
+from thinkaloud_server.engine.observer import Observer, RunBegan
 from thinkaloud_server.engine.opening import new_run, prompt
 from thinkaloud_server.engine.play import Play
 from thinkaloud_server.engine.retry import Budget
@@ -56,6 +57,7 @@ class Runs:
         runs_max: int,
         run_s: float,
         merge: bool,
+        observer: Observer,
     ) -> None:
         self.live: dict[tuple[str, str], LiveRun] = {}
         self.draining = False
@@ -67,14 +69,15 @@ class Runs:
         self._models = models
         self._random = random
         self._budget = Budget()
-        self._breakers = Breakers()
+        self.breakers = Breakers()
+        self._observer = observer
         self._clock = clock
         self._new_id = new_id
         self._owner = owner
         self._runs_max = runs_max
         self._run_s = run_s
-        self._durable = Committer(store, clock, merge=merge)
-        self._fleeting = Committer(memory, clock, merge=merge)
+        self._durable = Committer(store, clock, merge=merge, observer=observer)
+        self._fleeting = Committer(memory, clock, merge=merge, observer=observer)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -181,11 +184,13 @@ class Runs:
             writer=writer,
             models=self._models,
             budget=self._budget,
-            breakers=self._breakers,
+            breakers=self.breakers,
             random=self._random,
             clock=self._clock,
             arrived=arrived,
+            observer=self._observer,
         )
+        self._observer(RunBegan(run))
         self.live[run.tenant, run.run_id] = live
         live.task = self._own(self._supervise(live, play), run.run_id)
         if turn.deadline_s is not None:
@@ -213,6 +218,7 @@ class Runs:
             live.writer.close(closing)
             await live.writer.ended.wait()
             self._count(closing)
+            self._observer(play.ended(closing))
         finally:
             live.settled()
             self.live.pop((live.run.tenant, live.run.run_id), None)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -38,6 +38,8 @@ from thinkaloud_server.engine.ports import AttemptTrace, Clock
 from thinkaloud_server.providers.dialect import HttpRequest
 from thinkaloud_server.providers.vendors import Vendor
 
+# Asked as each request is sent, in the task that sends it.
+MoreHeaders = Callable[[], Sequence[tuple[str, str]]]
 KEEPALIVE_S = 4.0
 # A provider that said that it is done has this long to end its answer, so that the connection can be kept.
 LINGER_S = 0.25
@@ -77,8 +79,11 @@ class UpstreamFault(Exception):
 class Upstream:
     """The client that all providers share. Make it anywhere, use it in one event loop, `close()` it at the end."""
 
-    def __init__(self, *, clock: Clock, proxy: str | None = None, keepalive_s: float = KEEPALIVE_S) -> None:
+    def __init__(
+        self, *, clock: Clock, proxy: str | None = None, keepalive_s: float = KEEPALIVE_S, headers: MoreHeaders = tuple
+    ) -> None:
         self._clock = clock
+        self._headers = headers
         self._proxy = proxy
         self._keepalive_s = keepalive_s
         # The transport makes the TLS settings (httpx's own: certifi, SSL_CERT_FILE) that our session then uses.
@@ -109,7 +114,7 @@ class Upstream:
             async with asyncio.timeout(min(timeouts.first_byte_s, timeouts.total_s)):
                 # Not through httpx's client, whose redirects, cookies and authentication we do not want: they cost as
                 # much as the rest of a request.
-                await self._transport.handle_async_request(_built(request, timeouts, request_id))
+                await self._transport.handle_async_request(_built(request, timeouts, request_id, self._headers()))
         except TimeoutError:
             raise UpstreamFault(_silent(timeouts.first_byte_s, "no answer")) from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
@@ -137,9 +142,9 @@ class Upstream:
         )
 
 
-def _built(request: HttpRequest, timeouts: Timeouts, request_id: str) -> httpx.Request:
+def _built(request: HttpRequest, timeouts: Timeouts, request_id: str, more: Sequence[tuple[str, str]]) -> httpx.Request:
     given = {name.lower() for name, _ in request.headers}
-    headers = [*request.headers, *(header for header in DEFAULT_HEADERS if header[0] not in given)]
+    headers = [*request.headers, *(header for header in (*DEFAULT_HEADERS, *more) if header[0] not in given)]
     if request_id:
         headers.append(("x-request-id", request_id))
     content: bytes | AsyncIterator[bytes] | None = request.body or None

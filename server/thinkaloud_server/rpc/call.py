@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
-from thinkaloud_server.core.usage import Timing
+from thinkaloud_server.core.event import Complete
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -16,7 +16,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class Call(ABC):
     """What one call brought, and what is noted on it for its log record. A channel says how it is answered."""
 
-    __slots__ = ("events", "first_event_at", "metadata", "method", "peer", "request_id", "run_id", "timing")
+    __slots__ = ("code", "complete", "events", "first_event_at", "metadata", "method", "peer", "request_id", "run_id")
 
     def __init__(self, *, method: str, metadata: Metadata, peer: str) -> None:
         self.method = method
@@ -24,7 +24,8 @@ class Call(ABC):
         self.peer = peer
         self.request_id = ""
         self.run_id = ""
-        self.timing: Timing | None = None
+        self.code = ""
+        self.complete: Complete | None = None
         self.events = 0
         self.first_event_at = 0.0
 

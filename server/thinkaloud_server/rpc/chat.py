@@ -66,7 +66,7 @@ class ChatServicer:
         run = await self._engine.begin(tenant_of(call), turn)
         call.run_id = run.run_id
         complete = await self._completed(tenant_of(call), run)
-        call.timing = complete.timing
+        call.complete = complete
         return pb.SendMessageResponse(complete=wire.complete_to_proto(complete, _audience(request.request)))
 
     async def batch_chat(self, request: pb.BatchChatRequest, call: Call) -> pb.BatchChatResponse:

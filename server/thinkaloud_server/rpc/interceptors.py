@@ -2,7 +2,7 @@
 
 1. `errors`         exceptions become a status; nothing leaks and nothing is UNKNOWN
 2. `request_id`     taken from the caller or made; sent back in the headers
-3. `access_log`     one record per call, at its end
+3. `access_log`     one record per call, at its end, and one value for those who count
 4. `load_shedding`  more calls than the server carries are refused with a hint when to come back
 
 Each is entered once per call, however many events the call streams. Whether a draining server still answers is not
@@ -14,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.event import Complete
 from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc.call import Call
+from thinkaloud_server.rpc.observer import CallEnded, CallObserver, nobody
 from thinkaloud_server.rpc.status import face_of, status_of
 
 logger = logging.getLogger("thinkaloud.rpc")
@@ -71,7 +73,7 @@ def request_id(make: Callable[[], str]) -> Interceptor:
     return intercept
 
 
-def access_log(clock: Clock) -> Interceptor:
+def access_log(clock: Clock, observer: CallObserver = nobody) -> Interceptor:
     """One record per call: what was asked, how it ended and where the time went; never text or keys."""
 
     @asynccontextmanager
@@ -89,6 +91,8 @@ def access_log(clock: Clock) -> Interceptor:
             code = "DEADLINE_EXCEEDED" if late else "CANCELLED"
             raise
         finally:
+            duration_s = clock.monotonic() - began
+            call.code = code
             fields = {
                 "method": call.method,
                 "code": code,
@@ -96,20 +100,38 @@ def access_log(clock: Clock) -> Interceptor:
                 "peer": call.peer,
                 "request_id": call.request_id,
                 "run_id": call.run_id,
-                "duration_ms": round((clock.monotonic() - began) * 1000, 3),
+                "duration_ms": round(duration_s * 1000, 3),
                 "events": call.events,
             }
             if call.events:
                 fields["first_event_ms"] = round((call.first_event_at - began) * 1000, 3)
-            if call.timing is not None:
-                fields["provider_connect_ms"] = call.timing.connect_ms
-                fields["provider_first_byte_ms"] = call.timing.first_byte_ms
-                fields["provider_first_token_ms"] = call.timing.first_token_ms
-                fields["run_queue_ms"] = call.timing.queue_ms
-                fields["run_total_ms"] = call.timing.total_ms
+            if call.complete is not None:
+                fields.update(_of_run(call.complete))
             access_logger.info("rpc_completed", extra=fields)
+            observer(CallEnded(call.method, code, reason, call.events, duration_s))
 
     return intercept
+
+
+def _of_run(complete: Complete) -> Mapping[str, Any]:
+    """What the record of a call says of the run that it saw to its end."""
+    timing, usage = complete.timing, complete.usage
+    return {
+        "provider": complete.provider,
+        "model": complete.model,
+        "attempts": len(complete.attempts),
+        "finish_reason": complete.finish_reason,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cost_usd": usage.cost_usd,
+        "provider_connect_ms": timing.connect_ms,
+        "provider_first_byte_ms": timing.first_byte_ms,
+        "provider_first_token_ms": timing.first_token_ms,
+        "run_queue_ms": timing.queue_ms,
+        "run_total_ms": timing.total_ms,
+    }
 
 
 class LoadShedding:

@@ -35,6 +35,7 @@ from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.local import LocalChannel
 from thinkaloud_server.rpc.methods import Method, methods_of
 from thinkaloud_server.rpc.model import ModelServicer
+from thinkaloud_server.rpc.observer import CallObserver, nobody
 from thinkaloud_server.rpc.ports import Engine
 from thinkaloud_server.rpc.run import RunServicer
 from thinkaloud_server.rpc.socket import UnknownMethods, bind
@@ -57,13 +58,16 @@ class RpcServer:
         version: str,
         limits: Limits | None = None,
         reflect: bool = False,
+        observer: CallObserver = nobody,
+        tracing: Sequence[Interceptor] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.load = LoadShedding(self.limits.calls)
         self.interceptors: Sequence[Interceptor] = (
             interceptors.errors,
             interceptors.request_id(new_request_id),
-            interceptors.access_log(clock),
+            *tracing,
+            interceptors.access_log(clock, observer),
             self.load,
         )
         services = list(_services(engine, self.limits, clock, new_id, version))

@@ -67,6 +67,6 @@ async def follow(
             if said:
                 said_at = now()
     if isinstance(last, Complete):
-        call.timing = last.timing
+        call.complete = last
     elif isinstance(last, Error):
         raise status.from_event(last)
