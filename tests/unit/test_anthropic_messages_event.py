@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thinkaloud_server.providers.anthropic_messages.event import read_event, read_json, text_of
+from thinkaloud_server.providers.anthropic_messages.event import read_event, text_of
 
 
 def test_what_matters_is_read_and_the_rest_is_skipped() -> None:
@@ -50,7 +50,6 @@ def test_what_is_no_object_raises(data: bytes) -> None:
 
 def test_null_is_nothing() -> None:
     assert read_event(b"null") is None
-    assert read_json(b"[1]") == [1]
 
 
 def test_only_a_string_is_text() -> None:

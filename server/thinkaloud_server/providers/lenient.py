@@ -16,7 +16,7 @@ def read_strictly(data: bytes) -> Any:
         raise ValueError("nested too deep") from None
 
 
-def read_leniently(data: bytes) -> object:
+def read_leniently(data: bytes) -> Any:
     """The value of JSON that is one to Python and not to the standard: NaN, half of a surrogate pair, broken UTF-8.
 
     Raises ValueError for what is none at all.

@@ -6,10 +6,11 @@ bytes that are no UTF-8), is read once more, leniently.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
+
+from thinkaloud_server.providers.lenient import read_leniently
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -48,7 +49,7 @@ def read_event(data: bytes) -> Event | None:
 
 
 def _read_leniently(data: bytes) -> Event | None:
-    value = read_json(data)
+    value = read_leniently(data)
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -64,17 +65,6 @@ def _read_leniently(data: bytes) -> Event | None:
         error=value.get("error"),
         stop_reason=value.get("stop_reason"),
     )
-
-
-def read_json(data: bytes) -> Any:
-    """Any JSON value, read leniently. Raises ValueError."""
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
-        text = json.dumps(value, ensure_ascii=False)
-        return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
 
 
 def text_of(value: object) -> str:

@@ -28,10 +28,11 @@ from thinkaloud_server.providers.answer import FRAME_BYTES_MAX, AnswerDecoder, C
 from thinkaloud_server.providers.anthropic_messages.block import Block, Kind, kind_of
 from thinkaloud_server.providers.anthropic_messages.counts import Counts
 from thinkaloud_server.providers.anthropic_messages.event import Delta as WireDelta
-from thinkaloud_server.providers.anthropic_messages.event import Event, read_event, read_json, text_of
+from thinkaloud_server.providers.anthropic_messages.event import Event, read_event, text_of
 from thinkaloud_server.providers.anthropic_messages.finish import finish_of
 from thinkaloud_server.providers.anthropic_messages.replay import payload_of
 from thinkaloud_server.providers.error_body import read_error
+from thinkaloud_server.providers.lenient import read_leniently
 
 _LIFE_SIGNS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
 
@@ -86,7 +87,7 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
             self._delta(event.index, event.delta, out)
         elif kind == "message":
             # Proxies that pretend to stream send the whole answer as one event.
-            self._whole(read_json(data), out)
+            self._whole(read_leniently(data), out)
 
     def _no_event(self, frame: SseFrame, out: list[Delta], *, whole: bool) -> None:
         data = frame.data.strip()
@@ -221,7 +222,7 @@ class MessagesDecoder(AnswerDecoder[SseFrame]):
 
     def _value(self, data: bytes, out: list[Delta]) -> None:
         try:
-            value = read_json(data)
+            value = read_leniently(data)
         except ValueError:
             reason = ErrorReason.UPSTREAM_TRUNCATED if not data.endswith(b"}") else ErrorReason.UPSTREAM_PROTOCOL_ERROR
             self._fail(out, reason, "the provider's answer is not whole JSON")

@@ -6,10 +6,11 @@ Shapes: botocore, bedrock-runtime 2023-09-30, ConverseStreamOutput.
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeVar
 
 import msgspec
+
+from thinkaloud_server.providers.lenient import read_leniently
 
 
 class Reasoning(msgspec.Struct, gc=False):
@@ -89,13 +90,7 @@ def read_event(data: bytes, kind: type[Read]) -> Read:
 
 
 def _read_leniently(data: bytes, kind: type[Read]) -> Read:
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
-        text = json.dumps(value, ensure_ascii=False)
-        value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    value = read_leniently(data)
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - one error for all that is no event
     return _made(value, kind)

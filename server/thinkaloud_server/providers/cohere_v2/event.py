@@ -7,10 +7,11 @@ that is JSON to Python but not to the standard, is mended and read once more.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
+
+from thinkaloud_server.providers.lenient import read_leniently
 
 
 class Content(msgspec.Struct, gc=False):
@@ -96,13 +97,7 @@ def read_event(data: bytes) -> Event | None:
 
 def read_object(data: bytes) -> dict[str, Any] | None:
     """The JSON object that these bytes are, read leniently; None for null. Raises ValueError for anything else."""
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
-        text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
-        value = json.loads(text.decode("utf-16-le", "replace"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    value = read_leniently(data)
     if value is None or isinstance(value, dict):
         return value
     raise ValueError("no JSON object")

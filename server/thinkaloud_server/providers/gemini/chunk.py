@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from thinkaloud_server.providers.fact import count
+from thinkaloud_server.providers.lenient import read_leniently
 
 
 class Part(msgspec.Struct, gc=False, rename="camel"):
@@ -70,7 +71,7 @@ def read_chunk(data: bytes) -> Chunk | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return _mended(json.loads(data.decode("utf-8", "replace")))
+        return _mended(read_leniently(data))
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -111,9 +112,7 @@ def _mended(value: Any) -> Chunk | None:
     value["candidates"] = [_mended_candidate(item) for item in _objects(value.get("candidates"))]
     counts = value.get("usageMetadata")
     value["usageMetadata"] = {name: count(counts, name) for name in _COUNTS}
-    # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
-    text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _CHUNK.decode(msgspec.json.encode(json.loads(text)))
+    return _CHUNK.decode(msgspec.json.encode(value))
 
 
 def _mended_candidate(value: dict[str, Any]) -> dict[str, Any]:

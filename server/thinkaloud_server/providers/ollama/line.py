@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from thinkaloud_server.providers.lenient import read_leniently
+
 
 class Function(msgspec.Struct, gc=False):
     """`arguments` are an object; kept as they came, for numbers of any size."""
@@ -64,13 +66,7 @@ def arguments_of(function: Function) -> str:
 
 
 def _read_leniently(data: bytes) -> Line:
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        # Half of a surrogate pair, written as an escape, is no text that could be stored or sent on.
-        text = json.dumps(value, ensure_ascii=False)
-        value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    value = read_leniently(data)
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - one error for all that is no line
     return Line(
