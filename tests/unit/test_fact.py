@@ -68,6 +68,7 @@ def test_a_count_is_a_number_above_0_that_fits_an_int32(value: object, counted: 
         (float("nan"), None),
         (float("inf"), None),
         ("1e400", None),
+        (10**400, None),
     ],
     ids=repr,
 )

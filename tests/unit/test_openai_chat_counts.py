@@ -88,6 +88,7 @@ COSTS: dict[str, tuple[dict[str, object], float | None]] = {
     "text": ({"cost": "0.5"}, 0.5),
     "wrong types": ({"cost": [1], "cost_in_usd_ticks": "many", "is_byok": "yes", "cost_details": 3}, None),
     "not a number": ({"cost": float("nan"), "cost_in_usd_ticks": float("inf")}, None),
+    "beyond all floats": ({"cost": 10**400, "cost_in_usd_ticks": 10**400}, None),
     "a flag is no sum": ({"cost": True, "cost_in_usd_ticks": True}, None),
 }
 

@@ -41,6 +41,7 @@ USAGES: dict[str, tuple[object, Usage | None]] = {
     ),
     "openrouter, one's own key, untold": ({**COUNTS, "cost": 0.25, "is_byok": True}, Usage(9, 7, cost_usd=0.25)),
     "a cost alone": ({"cost": 0.5}, Usage(cost_usd=0.5)),
+    "beyond all floats": ({**COUNTS, "cost": 10**400, "cost_in_usd_ticks": 10**400}, Usage(9, 7)),
     "wrong costs": ({**COUNTS, "cost": "much", "cost_in_usd_ticks": True}, Usage(9, 7)),
     "no number": ({**COUNTS, "cost": float("nan")}, Usage(9, 7)),
     "below nothing": ({**COUNTS, "cost": -1}, Usage(9, 7)),

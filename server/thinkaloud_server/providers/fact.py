@@ -62,7 +62,7 @@ def amount(value: object) -> float | None:
         return None
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # Nobody charges a million dollars for a request or a token; NaN fails both comparisons.
     return found if 0 <= found < 1e6 else None

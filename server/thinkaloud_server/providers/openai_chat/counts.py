@@ -50,7 +50,8 @@ def _cost(value: dict[str, Any]) -> float | None:
         upstream = amount(at(value, "cost_details.upstream_inference_cost")) or amount(value.get("market_cost"))
         cost += upstream or 0.0
     ticks = value.get("cost_in_usd_ticks")
-    if ticks and not cost and isinstance(ticks, int | float) and not isinstance(ticks, bool):
+    # No sum comes near 2^63 ticks; beyond a float's reach an integer cannot even be divided.
+    if not cost and isinstance(ticks, int | float) and not isinstance(ticks, bool) and 0 < ticks < 2**63:
         cost = amount(ticks / _TICKS_PER_USD) or 0.0
     return cost or None
 
