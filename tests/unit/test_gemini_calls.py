@@ -54,6 +54,7 @@ def test_whole_calls_are_numbered_as_they_come() -> None:
         ([{"jsonPath": "$[0]", "numberValue": 1}, {"jsonPath": "", "numberValue": 1}, {"numberValue": 1}], {}),
         ([{"jsonPath": "$.a[99999999999]", "numberValue": 1}], {"a": []}),
         ([{"jsonPath": 7}], {}),
+        ([{"jsonPath": "$" + ".a" * 5_000, "numberValue": 1}], {}),
     ],
 )
 def test_fragments_are_put_at_their_paths(fragments: list[dict[str, Any]], arguments: object) -> None:

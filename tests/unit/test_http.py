@@ -79,6 +79,6 @@ def test_a_query_of_the_dialect_is_added_where_it_is_not_there() -> None:
 
 def test_json_goes_on_verbatim_and_must_be_an_object() -> None:
     assert bytes(json_object("x", '{"b": 1,  "a": 2}')) == b'{"b": 1,  "a": 2}'
-    for text in ("[]", "{", '"x"', "", "{} {}"):
+    for text in ("[]", "{", '"x"', "", "{} {}", '{"a":' + "[" * 3_000 + "]" * 3_000 + "}"):
         with pytest.raises(ChatError, match="x: must be a JSON object"):
             json_object("x", text)

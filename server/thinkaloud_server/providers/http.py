@@ -66,6 +66,6 @@ def json_object(field: str, text: str) -> msgspec.Raw:
     """JSON text, to be sent verbatim: parsed only to know that it is an object. Raises ChatError naming the field."""
     try:
         msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise invalid(field, "must be a JSON object") from None
     return msgspec.Raw(text.encode())

@@ -20,6 +20,8 @@ from thinkaloud_server.providers.gemini.replay import ReplayParts
 _STEP = re.compile(r"""\[(?P<index>\d+)\]|\['(?P<quoted>[^']*)'\]|\["(?P<double>[^"]*)"\]|\.?(?P<name>[^.\[\]$]+)""")
 # A list is filled up to the place that is written to; a provider's number is no reason to fill memory.
 _ITEMS_MAX = 10_000
+# What is nested deeper could not be written as JSON again.
+_STEPS_MAX = 100
 
 
 class _Call(msgspec.Struct, gc=False, rename="camel"):
@@ -104,7 +106,7 @@ def _write(arguments: dict[str, Any], fragment: dict[str, Any]) -> None:
     """Put a fragment's value at its path; text is added to the text that is there."""
     path = fragment.get("jsonPath")
     steps = [_step(match) for match in _STEP.finditer(path)] if isinstance(path, str) else []
-    if not steps or not isinstance(steps[0], str):
+    if not steps or len(steps) > _STEPS_MAX or not isinstance(steps[0], str):
         return
     place: Any = arguments
     step: Any
