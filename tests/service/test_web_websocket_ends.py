@@ -6,10 +6,11 @@ import asyncio
 import json
 
 import pytest
+from starlette.types import Message
 
 from fakes.engine import FakeEngine, Hold, complete
 from fakes.rpc import until
-from fakes.sockets import client_of, faced, names
+from fakes.sockets import CHAT, client_of, faced, names
 from thinkaloud_server.web.settings import WebSettings
 
 
@@ -176,3 +177,27 @@ async def test_a_broken_frame_closes_by_its_code_and_leaves_nothing_behind(
         async with client_of(sockets.url("/api/v1/chat/stream")) as other:
             await other.say(type="ping")
             assert (await other.hear())["event"] == "pong"
+
+
+async def test_a_client_that_is_gone_when_it_is_answered_is_no_failure() -> None:
+    heard = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": '{"type":"ping"}'}])
+    sent: list[str] = []
+
+    async def receive() -> Message:
+        return next(heard)
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+        if message["type"] == "websocket.send":
+            raise ConnectionResetError
+
+    async with faced() as (_, sockets):
+        scope = {
+            "type": "websocket",
+            "raw_path": CHAT.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+        }
+        await sockets.face(scope, receive, send)
+        assert sent == ["websocket.accept", "websocket.send"]
+        assert len(sockets.face) == 0

@@ -137,6 +137,8 @@ class Connection:
                         # For the client the turn is over; its next one must not meet the end that is on its way.
                         await asyncio.wait((self._stream,), timeout=_ENDING_S)
                     await self._do(self._heard(message))
+            except OSError:
+                pass  # the client is gone; left to the group it would be an error in a group of errors
             finally:
                 self._leave_stream()
 
