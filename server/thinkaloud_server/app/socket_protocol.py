@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-# The name of the extension in the ASGI scope; web/websocket.py looks for it.
-EXTENSION = "websocket.cut"
+from thinkaloud_server.web.connection import CUT
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -22,7 +21,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):  # a handshake that is none is answered without one
-            self.scope["extensions"][EXTENSION] = {"cut": self.cut}
+            self.scope["extensions"][CUT] = {"cut": self.cut}
 
     def cut(self, texts: Sequence[str], code: int, reason: str) -> None:
         """Say this and close, without waiting for room; drop the connection if the client does not read it soon."""

@@ -210,10 +210,6 @@ class Session:
         )
         return self._close(error.close, error.code, error.message)
 
-    def broke(self) -> list[Action]:
-        """A bug on our side."""
-        return self.failed(HttpError("INTERNAL", "internal error"))
-
     def drain(self) -> list[Action]:
         """The server is leaving: an open stream may end first."""
         self._draining = True
