@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
+import grpc
 import pytest
 
 from fakes.toy import toy_message, toy_server, toy_service
@@ -71,3 +73,24 @@ async def test_a_cancelled_unary_call_is_cancelled() -> None:
             await toy.left.wait()
         with pytest.raises(asyncio.CancelledError):
             await calling
+
+
+async def test_why_a_connection_was_lost_is_for_the_log_and_not_for_the_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        caller = Caller(channel)
+        with caplog.at_level(logging.WARNING, "thinkaloud.web"):
+            with pytest.raises(HttpError) as refused:
+                await caller.unary(ECHO, made("Everything"), [])
+            with pytest.raises(HttpError):
+                async with caller.stream(COUNT, made("CountRequest", to=1), []) as messages:
+                    await anext(messages)
+    assert refused.value.lost
+    assert "127.0.0.1" not in str(refused.value)
+    told = [vars(record) for record in caplog.records]
+    assert [(each["msg"], each["method"], each["code"]) for each in told] == [
+        ("call_lost", ECHO.full_name, "UNAVAILABLE"),
+        ("call_lost", COUNT.full_name, "UNAVAILABLE"),
+    ]
+    assert all("127.0.0.1:1" in each["details"] for each in told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -11,7 +12,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from thinkaloud_server.web.error import from_rpc
+from thinkaloud_server.web.error import HttpError, from_rpc
+
+logger = logging.getLogger("thinkaloud.web")
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
@@ -32,7 +35,7 @@ class Caller:
             answer = await call
             headers = {key: value for key, value in await call.initial_metadata() or () if isinstance(value, str)}
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from None
+            raise _told(method, error) from None
         finally:
             call.cancel()
         return answer, headers
@@ -47,7 +50,7 @@ class Caller:
         try:
             yield call.__aiter__()
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from None
+            raise _told(method, error) from None
         finally:
             call.cancel()
 
@@ -62,3 +65,12 @@ class Caller:
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
         return found
+
+
+def _told(method: MethodDescriptor, error: grpc.aio.AioRpcError) -> HttpError:
+    """The status for a caller. Why a connection was lost is nothing for callers, and all that an operator has."""
+    told = from_rpc(error)
+    if told.lost:
+        why = {"method": method.full_name, "code": error.code().name, "details": error.details()}
+        logger.warning("call_lost", extra=why)
+    return told
