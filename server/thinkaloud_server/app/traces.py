@@ -112,11 +112,13 @@ class Traces:
     @contextmanager
     def _spanning(self, name: str, parent: Any, attributes: dict[str, Any]) -> Iterator[Any]:
         span = self._tracer.start_span(name, parent, kind=self._trace.SpanKind.SERVER, attributes=attributes)
-        token = self._context.attach(self._trace.set_span_in_context(span, parent))
+        token, task = self._context.attach(self._trace.set_span_in_context(span, parent)), asyncio.current_task()
         try:
             yield span
         finally:
-            self._context.detach(token)
+            # A stream inside the process is begun by one task and left by another, in which nothing was attached.
+            if asyncio.current_task() is task:
+                self._context.detach(token)
             span.end()
 
     def _attempt_began(self, began: AttemptBegan) -> None:
