@@ -77,6 +77,9 @@ def test_only_what_is_meant_for_the_service_goes_on() -> None:
         cookie="c",
         authorization="d",
         x_thinkaloud_bad="\xe4",
+        # gRPC takes no such name, or wants bytes for it.
+        x_thinkaloud_bytes_bin="YQ==",
+        **{"x-thinkaloud-~": "a", "x-thinkaloud-a!": "a", "x-thinkaloud-": "a"},
     )
     assert found.metadata() == [
         ("x-request-id", "r"),

@@ -15,9 +15,9 @@ from thinkaloud_server.web.error import HttpError
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,4096}\Z")
 _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Goes on as gRPC metadata under the same name; and whatever has the prefix.
-_FORWARDED = ("traceparent", "tracestate")
-_FORWARDED_PREFIX = "x-thinkaloud-"
+# Goes on as gRPC metadata under the same name; and whatever has the prefix. HTTP allows names that gRPC does not, and a
+# channel to a network fails on them, or waits for ever; a name that ends with "-bin" would promise it bytes.
+_FORWARDED = re.compile(r"(traceparent|tracestate|x-thinkaloud-[0-9a-z_.-]+)(?<!-bin)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Asked:
         """What the service is told of this request beside its message."""
         found: list[tuple[str, str | bytes]] = [("x-request-id", self.request_id)]
         for name, value in self.headers.items():
-            if (name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)) and _VISIBLE.match(value):
+            if _FORWARDED.match(name) and _VISIBLE.match(value):
                 found.append((name, value))
         return found
 
