@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from fakes.engines import always, engine_of, held, play, turn
 from fakes.scripted import ScriptedProvider, answer, failing
-from thinkaloud_server.core.delta import TextDelta
+from thinkaloud_server.core.delta import Delta, TextDelta
 from thinkaloud_server.core.errors import ErrorReason
-from thinkaloud_server.core.request import ReasoningControl
+from thinkaloud_server.core.request import ModelRequest, ReasoningControl
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.engine.observer import (
     AttemptBegan,
@@ -81,3 +82,15 @@ async def test_a_stopped_run_says_that_its_provider_was_not_to_blame() -> None:
     assert (ended.attempt.code, ended.cancelled) == ("", True)
     (over,) = of(RunEnded, told)
     assert (over.state, over.finish_reason, over.reason) == ("completed", "stopped", "")
+
+
+async def test_a_bug_is_told_as_one_and_not_as_a_stop() -> None:
+    async def bug(request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
+        yield [TextDelta("x")]
+        raise KeyError("sk-secret")
+
+    told: list[Happening] = []
+    async with engine_of(ScriptedProvider(bug), observer=told.append) as engine:
+        await play(engine)
+    (ended,) = of(AttemptEnded, told)
+    assert (ended.attempt.code, ended.attempt.message, ended.cancelled) == ("INTERNAL", "internal error", False)

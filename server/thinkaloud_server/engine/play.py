@@ -194,6 +194,10 @@ class Play:
         except ChatError as error:  # what the dialect cannot carry
             failure = Failure(error.reason, error.message)
             cancelled = False
+        except Exception:  # a bug of ours, which ends the run: it is not to look like a stop
+            failure = Failure(ErrorReason.INTERNAL, "internal error")
+            cancelled = False
+            raise
         finally:
             now = self._clock.monotonic()
             if call is not None:
