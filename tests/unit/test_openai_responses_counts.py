@@ -30,7 +30,7 @@ USAGES: dict[str, tuple[object, Usage | None]] = {
         Usage(9, 37, 30, 0),
     ),
     "xai, ticks": ({**COUNTS, "cost_in_usd_ticks": 37_756_000}, Usage(9, 7, cost_usd=0.0037756)),
-    "xai, free": ({**COUNTS, "cost_in_usd_ticks": 0}, Usage(9, 7, cost_usd=0.0)),
+    "xai, no ticks: a cost of 0 says nothing": ({**COUNTS, "cost_in_usd_ticks": 0}, Usage(9, 7)),
     "openrouter": (
         {**COUNTS, "cost": 0.5, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.5}},
         Usage(9, 7, cost_usd=0.5),
