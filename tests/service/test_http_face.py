@@ -125,6 +125,46 @@ async def test_what_is_no_http_is_told_in_the_envelope_and_not_in_the_log(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("head", "rest", "status", "code"),
+    [
+        (b"transfer-encoding: chunked", b"zz\r\n{}\r\n0\r\n\r\n", b"400 Bad Request", "MALFORMED_REQUEST"),
+        (b"transfer-encoding: xchunked", b"{}", b"400 Bad Request", "MALFORMED_REQUEST"),
+    ],
+)
+async def test_a_body_that_turns_out_to_be_none_is_told_and_heard_of(
+    head: bytes, rest: bytes, status: bytes, code: str
+) -> None:
+    heard = []
+
+    async def reads(_: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] == "http.request":
+            assert message["more_body"]
+        heard.append(message["type"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async with serving(reads) as (face, address):
+        answer = await said(address, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + rest)
+        assert told(answer) == (b"HTTP/1.1 " + status, code)
+        await until(lambda: face.open == 0)
+        assert heard == ["http.disconnect"]
+
+
+async def test_bytes_behind_a_whole_request_are_no_answer_to_it() -> None:
+    """It may have done its work: a refusal in its place would say that it had not."""
+    toy = Toy()
+    async with serving(toy) as (_, address):
+        answer = await said(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"GARBAGE\r\n\r\n")
+        assert b"MALFORMED_REQUEST" not in answer.partition(b"\r\n\r\n")[0]
+        assert not answer.startswith(b"HTTP/1.1 400")
+
+
+async def test_a_url_beyond_all_measure_is_a_head_that_is_too_large() -> None:
+    async with serving(Toy()) as (_, address):
+        answer = await said(address, b"GET /" + b"a" * http_connection.HEAD_BYTES_MAX + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert told(answer) == (b"HTTP/1.1 431 Request Header Fields Too Large", "HEADERS_TOO_LARGE")
+
+
 @pytest.mark.parametrize("shape", ["one", "many"])
 async def test_a_head_without_end_is_cut_off(shape: str) -> None:
     size = http_connection.HEAD_BYTES_MAX

@@ -54,7 +54,12 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        # A URL of so many bytes is none to the parser (http_parser_parse_url counts in 16 bits).
+        if len(getattr(self, "url", b"")) >= HEAD_BYTES_MAX:
+            self._refuse(HttpError("HEADERS_TOO_LARGE", f"the request's head has more than {HEAD_BYTES_MAX} bytes"))
+        else:
             self._refuse(HttpError("MALFORMED_REQUEST", "this is not an HTTP request"))
 
     def _await_head(self) -> None:
@@ -76,7 +81,13 @@ class HttpConnection(HttpToolsProtocol):
 
     def _refuse(self, error: HttpError) -> None:
         """The last thing on this connection. While an answer is under way nothing can be said but the end."""
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        # A body that turns out to be none, of a request whose answer has not begun; with no other before it.
+        unanswered = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
+        if cycle is not None and unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()  # as in connection_lost: what waits for the body is to hear that it ends
+        if cycle is None or cycle.response_complete or unanswered:
             body = envelope(error, "")
             head = [
                 f"HTTP/1.1 {error.http} {HTTPStatus(error.http).phrase}",
