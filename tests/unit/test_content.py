@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from thinkaloud_server.core.errors import ChatError
-from thinkaloud_server.core.message import ImagePart, TextPart, ToolCall
-from thinkaloud_server.providers.content import content_of, function_call, image_url
+from thinkaloud_server.core.message import ImagePart, Message, Role, TextPart, ToolCall, ToolResult
+from thinkaloud_server.providers.content import content_of, function_call, image_url, parted
 
 
 def content(*parts: Any, role: str = "user") -> Any:
@@ -49,3 +49,28 @@ def test_a_call_without_arguments_calls_with_an_empty_object() -> None:
         "type": "function",
         "function": {"name": "f", "arguments": "{}"},
     }
+
+
+RESULT = ToolResult("c1", "17")
+TEXT = TextPart("a")
+
+
+@pytest.mark.parametrize(("role", "parts"), [("user", (RESULT, TEXT)), ("tool", (RESULT,)), ("assistant", (TEXT,))])
+def test_results_are_parted_from_the_rest(role: Role, parts: tuple[Any, ...]) -> None:
+    results, others = parted(0, Message(role, parts))
+    assert results == [part for part in parts if part is RESULT]
+    assert others == [part for part in parts if part is TEXT]
+
+
+@pytest.mark.parametrize(
+    ("role", "parts", "problem"),
+    [
+        ("assistant", (RESULT,), "a message of role assistant cannot hold a tool result"),
+        ("system", (RESULT, TEXT), "a message of role system cannot hold a tool result"),
+        ("tool", (RESULT, TEXT), "holds tool results and nothing else"),
+        ("tool", (), "holds tool results and nothing else"),
+    ],
+)
+def test_a_role_holds_what_it_may(role: Role, parts: tuple[Any, ...], problem: str) -> None:
+    with pytest.raises(ChatError, match=rf"messages\[4\]: .*{problem}"):
+        parted(4, Message(role, parts))

@@ -1,4 +1,4 @@
-"""The content of a message where formats agree on its shape: text, or a list of parts where there is a picture."""
+"""Messages where formats agree: what a role may hold, and content that is text, or parts where there is a picture."""
 
 from __future__ import annotations
 
@@ -6,15 +6,30 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from thinkaloud_server.core.errors import invalid
-from thinkaloud_server.core.message import ImagePart, TextPart, ToolCall
+from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
 
 Wire = dict[str, Any]
+Said = TextPart | ImagePart | ToolCall
+
+
+def parted(number: int, message: Message) -> tuple[list[ToolResult], list[Said]]:
+    """The tool results of message `number`, each of which is a message of its own in these formats, and the rest.
+
+    Raises ChatError where its role may not hold the one, or the other.
+    """
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    others = [part for part in message.parts if not isinstance(part, ToolResult)]
+    if results and message.role not in ("tool", "user"):
+        raise invalid(f"messages[{number}]", f"a message of role {message.role} cannot hold a tool result")
+    if message.role == "tool" and (others or not results):
+        raise invalid(f"messages[{number}]", "a message of role tool holds tool results and nothing else")
+    return results, others
 
 
 def content_of(
     number: int,
     role: str,
-    parts: Sequence[TextPart | ImagePart | ToolCall],
+    parts: Sequence[Said],
     *,
     text_type: str,
     image: Callable[[str], Wire],

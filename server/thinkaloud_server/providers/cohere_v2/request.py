@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from thinkaloud_server.core.errors import invalid
-from thinkaloud_server.core.message import ImagePart, Message, ToolCall, ToolResult
+from thinkaloud_server.core.message import ImagePart, Message, ToolCall
 from thinkaloud_server.core.request import ModelRequest, ResponseFormat, Sampling, Tool
 from thinkaloud_server.providers.cohere_v2.replay import replayed
-from thinkaloud_server.providers.content import content_of, function_call
+from thinkaloud_server.providers.content import content_of, function_call, parted
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.http import endpoint_url, json_object, request_headers
 from thinkaloud_server.providers.reasoning import merge, reasoning_fields
@@ -104,16 +104,11 @@ def _format(wanted: ResponseFormat) -> dict[str, Any]:
 
 def _messages(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[dict[str, Any]]:
     """One message of ours is one of the wire's, but each result of a tool is one of its own."""
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    others = [part for part in message.parts if not isinstance(part, ToolResult)]
-    if results and message.role not in ("tool", "user"):
-        raise invalid(f"messages[{number}]", f"a message of role {message.role} cannot hold a tool result")
+    results, others = parted(number, message)
     for result in results:
         yield {"role": "tool", "tool_call_id": result.id, "content": result.result}
     if results and not others:
         return
-    if message.role == "tool":
-        raise invalid(f"messages[{number}]", "a message of role tool holds tool results and nothing else")
     if message.role == "assistant":
         yield _assistant(endpoint, model, number, message)
         return

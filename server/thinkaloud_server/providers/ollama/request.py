@@ -13,8 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from thinkaloud_server.core.errors import invalid
-from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
+from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall
 from thinkaloud_server.core.request import ModelRequest, ResponseFormat, Tool
+from thinkaloud_server.providers.content import parted
 from thinkaloud_server.providers.dialect import Endpoint, HttpRequest
 from thinkaloud_server.providers.http import endpoint_url, json_object, request_headers
 from thinkaloud_server.providers.ollama.replay import replayed_fields
@@ -82,10 +83,7 @@ def _messages(provider: str, names: Mapping[str, str], number: int, message: Mes
 
     A result is told apart by its tool's name; newer servers take the call's id besides.
     """
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    others = [part for part in message.parts if not isinstance(part, ToolResult)]
-    if results and message.role not in ("tool", "user"):
-        raise invalid(f"messages[{number}]", f"a message of role {message.role} cannot hold a tool result")
+    results, others = parted(number, message)
     for result in results:
         wire = {"role": "tool", "content": result.result, "tool_call_id": result.id}
         if name := names.get(result.id):
@@ -93,8 +91,6 @@ def _messages(provider: str, names: Mapping[str, str], number: int, message: Mes
         yield wire
     if results and not others:
         return
-    if message.role == "tool":
-        raise invalid(f"messages[{number}]", "a message of role tool holds tool results and nothing else")
     if message.role == "assistant":
         yield _assistant(provider, number, message)
         return

@@ -10,24 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from thinkaloud_server.core.errors import invalid
-from thinkaloud_server.core.message import ImagePart, Message, ToolCall, ToolResult
-from thinkaloud_server.providers.content import content_of
+from thinkaloud_server.core.message import ImagePart, Message, ToolCall
+from thinkaloud_server.providers.content import content_of, parted
 from thinkaloud_server.providers.dialect import Endpoint
 from thinkaloud_server.providers.openai_responses.replay import replayed_items
 
 
 def input_items(endpoint: Endpoint, model: str, number: int, message: Message) -> Iterator[Any]:
     """The items of one message. Raises ChatError(VALIDATION_FAILED) for what the format cannot carry."""
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    others = [part for part in message.parts if not isinstance(part, ToolResult)]
-    if results and message.role not in ("tool", "user"):
-        raise invalid(f"messages[{number}]", f"a message of role {message.role} cannot hold a tool result")
+    results, others = parted(number, message)
     for result in results:
         yield {"type": "function_call_output", "call_id": result.id, "output": result.result}
     if results and not others:
         return
-    if message.role == "tool":
-        raise invalid(f"messages[{number}]", "a message of role tool holds tool results and nothing else")
     if message.role == "assistant":
         yield from _assistant(endpoint, model, number, message)
         return
