@@ -70,6 +70,11 @@ def _merged(last: Delta, delta: Delta) -> Delta | None:
     return None
 
 
+def text_of(deltas: Sequence[Delta], *kinds: type[TextDelta | ReasoningDelta | RefusalDelta]) -> str:
+    """The text of all deltas of these kinds."""
+    return "".join(delta.text for delta in deltas if isinstance(delta, kinds))
+
+
 def check_grammar(deltas: Sequence[Delta]) -> None:
     """The grammar of core/delta.py: one end, last; at most one Finish."""
     ends = [delta for delta in deltas if isinstance(delta, EndOfStream | Failure)]

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from cuts import at_sizes, decode, joined, same_for_every_cut
+from cuts import at_sizes, decode, joined, same_for_every_cut, text_of
 from recorded import Recorded, digest, streams_of
 from thinkaloud_server.core.assembler import Assembler
 from thinkaloud_server.core.delta import (
@@ -35,10 +35,6 @@ each_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stre
 OWN_TOOLS = {"anthropic/claude-sonnet-5-tool-call-thinking-omitted-anthropic": [["advisor", ""]]}
 # Vertex tells the input at the start alone, and `observed` keeps the last object. The number is in the stream.
 INPUT_AT_THE_START = {"vertex/claude-haiku-4-5-reasoning-anthropic": 66}
-
-
-def text_of(deltas: Sequence[Delta], kind: type[TextDelta | ReasoningDelta]) -> str:
-    return "".join(delta.text for delta in deltas if isinstance(delta, kind))
 
 
 def calls_of(deltas: Sequence[Delta]) -> list[list[str]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from functools import partial
 
 import pytest
 
-from cuts import at_sizes, decode, joined, same_for_every_cut
+from cuts import at_sizes, decode, joined, same_for_every_cut, text_of
 from recorded import RECORDED, Recorded, digest, streams_of
 from thinkaloud_server.core.assembler import Assembler
 from thinkaloud_server.core.delta import (
@@ -37,10 +36,6 @@ FINISHES = {"STOP": "stop", "MAX_TOKENS": "length"}
 
 def told(stream: Recorded) -> list[Delta]:
     return decode(stream.decoder(stream.vendor()), [stream.body])
-
-
-def text_of(deltas: Sequence[Delta], kind: type[TextDelta | ReasoningDelta]) -> str:
-    return "".join(delta.text for delta in deltas if isinstance(delta, kind))
 
 
 @each_stream

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from cuts import at_sizes, decode, joined, same_for_every_cut
+from cuts import at_sizes, decode, joined, same_for_every_cut, text_of
 from recorded import (
     FAILED,
     FINISH_CONTRADICTS,
@@ -40,10 +40,6 @@ from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.providers.rows import GENERIC
 
 pytestmark = needs_recorded
-
-
-def text_of(deltas: Sequence[Delta], *kinds: type[TextDelta | ReasoningDelta | RefusalDelta]) -> str:
-    return "".join(delta.text for delta in deltas if isinstance(delta, kinds))
 
 
 def calls_of(deltas: Sequence[Delta]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cuts import at_sizes, byte_by_byte, decode, joined, same_for_every_cut
+from cuts import at_sizes, byte_by_byte, decode, joined, same_for_every_cut, text_of
 from recorded import RECORDED, Recorded, digest, streams_of
 from thinkaloud_server.core.assembler import Assembler
 from thinkaloud_server.core.delta import (
@@ -60,10 +60,6 @@ def first_answer(stream: Recorded) -> Recorded:
     events = stream.body.split(b"\n\n")
     last = next((n for n, event in enumerate(events) if b'"type":"response.completed"' in event), len(events))
     return Recorded(stream.name, b"\n\n".join(events[: last + 1]) + b"\n\n", stream.meta)
-
-
-def text_of(deltas: Sequence[Delta], kind: type[TextDelta | ReasoningDelta]) -> str:
-    return "".join(delta.text for delta in deltas if isinstance(delta, kind))
 
 
 def calls_of(deltas: Sequence[Delta]) -> list[list[str]]:
