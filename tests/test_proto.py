@@ -45,6 +45,9 @@ ROUTES = {
     "SystemService.GetStatus": {"GET system/status"},
     "SystemService.GetCapabilities": {"GET capabilities"},
     "SystemService.GetTokenUsage": {"GET token-usage"},
+    "IdentityService.GetIdentity": {"GET identity"},
+    "IdentityService.CreateSocketToken": {"POST identity/socket-tokens"},
+    "IdentityService.HoldSocket": set(),  # for whoever serves WebSockets, over gRPC
 }
 
 # contract.md §3: reasons, gRPC code, HTTP status.
@@ -248,8 +251,23 @@ def test_bodies_and_path_variables_are_fields(method: MethodDescriptor) -> None:
         assert not rule.response_body or rule.response_body in outputs
 
 
+HOLDS_SOCKET = importlib.import_module("thinkaloud.v1.access_pb2").holds_socket
+
+
+def _holds_socket(method: MethodDescriptor) -> bool:
+    """The one stream that is for whoever serves WebSockets, and no face of its own."""
+    holds: bool = method.GetOptions().Extensions[HOLDS_SOCKET]
+    return holds
+
+
+def test_one_method_is_called_for_every_websocket() -> None:
+    (method,) = [method for method in methods() if _holds_socket(method)]
+    assert method.server_streaming
+    assert not rules(method)
+
+
 def test_streams_carry_the_one_event_and_nothing_else() -> None:
-    streams = [method for method in methods() if method.server_streaming]
+    streams = [method for method in methods() if method.server_streaming and not _holds_socket(method)]
     assert {_method_name(method) for method in streams} == {"ChatService.Chat", "RunService.WatchRun"}
     for method in streams:
         (field,) = method.output_type.fields

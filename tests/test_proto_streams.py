@@ -8,11 +8,11 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from thinkaloud.v1 import stream_face_pb2
-from thinkaloud_server.web.route import face_of, services_of_contract
+from thinkaloud_server.web.route import face_of, holds_socket, services_of_contract
 
 STREAM_FACE: Any = stream_face_pb2.stream_face  # protoc leaves the type of an extension out
 METHODS = {method.full_name: method for service in services_of_contract() for method in service.methods}
-STREAMS = [method for method in METHODS.values() if method.server_streaming]
+STREAMS = [method for method in METHODS.values() if method.server_streaming and not holds_socket(method)]
 
 
 def stream_face(method: MethodDescriptor) -> stream_face_pb2.StreamFace:

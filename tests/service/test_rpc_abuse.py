@@ -38,10 +38,16 @@ METHODS = [
     ),
     *(f"thinkaloud.v1.ModelService/{name}" for name in ("ListModels", "GetCurrentModel", "SwitchModel")),
     *(f"thinkaloud.v1.SystemService/Get{name}" for name in ("Health", "Info", "Status", "Capabilities", "TokenUsage")),
+    *(f"thinkaloud.v1.IdentityService/{name}" for name in ("GetIdentity", "CreateSocketToken", "HoldSocket")),
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
 ]
-STREAMS = {"thinkaloud.v1.ChatService/Chat", "thinkaloud.v1.RunService/WatchRun", "grpc.health.v1.Health/Watch"}
+STREAMS = {
+    "thinkaloud.v1.ChatService/Chat",
+    "thinkaloud.v1.RunService/WatchRun",
+    "thinkaloud.v1.IdentityService/HoldSocket",
+    "grpc.health.v1.Health/Watch",
+}
 MALFORMED = {
     "garbage": b"\xff\xff\xff\xff",
     "cut-off": b"\x0a\x20short",

@@ -61,6 +61,7 @@ OTHERS = {
     "ConversationService/DeleteConversation",
     *(f"ModelService/{name}" for name in ("ListModels", "GetCurrentModel", "SwitchModel")),
     *(f"SystemService/Get{name}" for name in ("Health", "Info", "Status", "Capabilities", "TokenUsage")),
+    *(f"IdentityService/{name}" for name in ("GetIdentity", "CreateSocketToken", "HoldSocket")),
 }
 
 

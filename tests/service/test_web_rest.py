@@ -13,7 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from fakes.web import WholeWeb, raw, whole_web
 from thinkaloud_server.web.app import WebSettings
-from thinkaloud_server.web.route import routes_of, services_of_contract
+from thinkaloud_server.web.route import holds_socket, routes_of, services_of_contract
 
 TABLE = routes_of(services_of_contract())
 METHODS = [method for service in services_of_contract() for method in service.methods]
@@ -46,7 +46,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return error
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", [m for m in METHODS if not holds_socket(m)], ids=lambda method: method.name)
 def test_every_rpc_has_a_face(method: MethodDescriptor) -> None:
     assert [route for route in TABLE.routes if route.method is method], f"{method.full_name} has no route"
     if method.server_streaming:

@@ -109,9 +109,17 @@ async def test_what_ends_a_call_by_itself_passes_untouched(error: BaseException)
 )
 async def test_every_call_has_an_id_and_sends_it_back(metadata: Metadata, expected: str) -> None:
     call = FakeCall(metadata)
-    async with interceptors.request_id(lambda: "made")(call):
+    async with around(call, [interceptors.request_id(lambda: "made")]):
         assert call.request_id == expected
-        assert call.sent == [(("x-request-id", expected),)]
+        assert call.sent == [[("x-request-id", expected)]]
+
+
+async def test_a_refused_call_sends_its_id_once() -> None:
+    call = FakeCall()
+    with pytest.raises(Aborted):
+        async with around(call, [interceptors.errors, interceptors.request_id(lambda: "made"), LoadShedding(0)]):
+            raise AssertionError("no room was room")
+    assert call.sent == [[("x-request-id", "made")]]
 
 
 async def test_the_record_of_a_call_tells_where_its_time_went(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from thinkaloud_server.core.fault import Fault
+from thinkaloud_server.core.identity import ANYBODY, Identity
 from thinkaloud_server.core.message import Message
 from thinkaloud_server.core.request import ReasoningControl, ResponseFormat, Sampling, Tool
 
@@ -21,6 +22,7 @@ class Turn:
     results that the conversation's last message waits for (core/tool_results.py). `context` is JSON text for the model
     or "". `request_hash` is a digest of the request without key, include_reasoning and detach. `deadline_s` is
     the time that the caller has left, or None. `fault` is what the caller wants done to providers' answers.
+    `identity` is who asks: which models they may ask, and whose share of the server this uses up.
     """
 
     user_message: Message | None
@@ -44,3 +46,4 @@ class Turn:
     request_id: str = ""
     deadline_s: float | None = None
     fault: Fault | None = None
+    identity: Identity = ANYBODY

@@ -9,19 +9,28 @@ from typing import NoReturn
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
 from thinkaloud_server.core.event import Complete
+from thinkaloud_server.core.identity import ANYBODY
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class Call(ABC):
-    """What one call brought, and what is noted on it for its log record. A channel says how it is answered."""
+    """What one call brought, and what is noted on it for its log record. A channel says how it is answered.
 
-    __slots__ = ("code", "complete", "events", "first_event_at", "metadata", "method", "peer", "request_id", "run_id")
+    `answer_headers` gathers what is sent ahead of the answer; None once it was sent.
+    """
+
+    __slots__ = (
+        *("answer_headers", "code", "complete", "events", "first_event_at", "identity", "metadata", "method", "peer"),
+        *("request_id", "run_id"),
+    )
 
     def __init__(self, *, method: str, metadata: Metadata, peer: str) -> None:
         self.method = method
         self.metadata = metadata
         self.peer = peer
+        self.answer_headers: list[tuple[str, str]] | None = []
+        self.identity = ANYBODY
         self.request_id = ""
         self.run_id = ""
         self.code = ""
@@ -35,6 +44,12 @@ class Call(ABC):
             if key == name and isinstance(value, str):
                 return value
         return ""
+
+    async def send_headers(self) -> None:
+        """Send what was gathered in `answer_headers`, once: ahead of the answer or of the failure."""
+        if self.answer_headers is not None:
+            gathered, self.answer_headers = self.answer_headers, None
+            await self.send_initial_metadata(gathered)
 
     @abstractmethod
     def time_remaining(self) -> float | None:
@@ -50,5 +65,5 @@ class Call(ABC):
 
 
 def tenant_of(call: Call) -> str:
-    """Whose call it is. Everybody is one tenant until there are keys."""
-    return "default"
+    """Whose call it is: everything that is stored belongs to a tenant."""
+    return call.identity.tenant

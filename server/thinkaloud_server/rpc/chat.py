@@ -98,7 +98,13 @@ class ChatServicer:
         return response
 
     def _turn(self, request: pb.ChatRequest, call: Call) -> Turn:
-        turn = turn_of(request, self._limits, request_id=call.request_id, deadline_s=call.time_remaining())
+        turn = turn_of(
+            request,
+            self._limits,
+            request_id=call.request_id,
+            deadline_s=call.time_remaining(),
+            identity=call.identity,
+        )
         return replace(turn, fault=fault_of(call)) if self._limits.faults_by_header else turn
 
     @asynccontextmanager

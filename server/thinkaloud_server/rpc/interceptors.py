@@ -4,6 +4,7 @@
 2. `request_id`     taken from the caller or made; sent back in the headers
 3. `access_log`     one record per call, at its end, and one value for those who count
 4. `load_shedding`  more calls than the server carries are refused with a hint when to come back
+5. `identify`       who calls, and whether they may (identify.py)
 
 Each is entered once per call, however many events the call streams. Whether a draining server still answers is not
 decided here: the engine refuses new runs and hands out those that an idempotency key already made.
@@ -43,6 +44,7 @@ async def around(call: Call, interceptors: Sequence[Interceptor]) -> AsyncIterat
     async with AsyncExitStack() as stack:
         for interceptor in interceptors:
             await stack.enter_async_context(interceptor(call))
+        await call.send_headers()
         yield
 
 
@@ -57,6 +59,7 @@ async def errors(call: Call) -> AsyncIterator[None]:
         told = _told(error, call)
         if told.reason is ErrorReason.INTERNAL and not isinstance(error, ChatError):
             _log_bug(error, call.method, call.request_id)
+        await call.send_headers()
         await call.abort(status_of(told, call.request_id))
 
 
@@ -67,7 +70,8 @@ def request_id(make: Callable[[], str]) -> Interceptor:
     async def intercept(call: Call) -> AsyncIterator[None]:
         given = call.header("x-request-id") or call.header("x-correlation-id")
         call.request_id = given if _REQUEST_ID.match(given) else make()
-        await call.send_initial_metadata((("x-request-id", call.request_id),))
+        if call.answer_headers is not None:
+            call.answer_headers.append(("x-request-id", call.request_id))
         yield
 
     return intercept
@@ -98,6 +102,8 @@ def access_log(clock: Clock, observer: CallObserver = nobody) -> Interceptor:
                 "code": code,
                 "reason": reason,
                 "peer": call.peer,
+                "tenant": call.identity.tenant,
+                "key_id": call.identity.key_id,
                 "request_id": call.request_id,
                 "run_id": call.run_id,
                 "duration_ms": round(duration_s * 1000, 3),

@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # generated, no stubs
 from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]  # no stubs
@@ -21,6 +22,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[i
 from thinkaloud.v1 import (
     chat_service_pb2,
     conversation_service_pb2,
+    identity_service_pb2,
     model_service_pb2,
     run_service_pb2,
     system_service_pb2,
@@ -30,6 +32,8 @@ from thinkaloud_server.rpc import interceptors
 from thinkaloud_server.rpc.chat import ChatServicer
 from thinkaloud_server.rpc.conversation import ConversationServicer
 from thinkaloud_server.rpc.health import HealthServicer
+from thinkaloud_server.rpc.identify import Authenticator, identify, scopes_of
+from thinkaloud_server.rpc.identity import IdentityServicer
 from thinkaloud_server.rpc.interceptors import Interceptor, LoadShedding
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.local import LocalChannel
@@ -41,6 +45,14 @@ from thinkaloud_server.rpc.run import RunServicer
 from thinkaloud_server.rpc.socket import UnknownMethods, bind
 from thinkaloud_server.rpc.system import SystemServicer
 
+_CONTRACT: Sequence[ServiceDescriptor] = (
+    chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
+    conversation_service_pb2.DESCRIPTOR.services_by_name["ConversationService"],
+    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    system_service_pb2.DESCRIPTOR.services_by_name["SystemService"],
+    identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
+)
 # Between the last answer and the end of the connections, for the bytes to leave.
 _CLOSING_S = 0.1
 
@@ -60,6 +72,7 @@ class RpcServer:
         reflect: bool = False,
         observer: CallObserver = nobody,
         tracing: Sequence[Interceptor] = (),
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.load = LoadShedding(self.limits.calls)
@@ -69,8 +82,9 @@ class RpcServer:
             *tracing,
             interceptors.access_log(clock, observer),
             self.load,
+            *([identify(authenticator, scopes_of(_CONTRACT))] if authenticator else ()),
         )
-        services = list(_services(engine, self.limits, clock, new_id, version))
+        services = list(_services(engine, self.limits, clock, new_id, version, authenticator))
         self._health = HealthServicer({method.service for method in services})
         probes = list(methods_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
         self.methods: Mapping[str, Method] = {method.path: method for method in (*services, *probes)}
@@ -112,21 +126,24 @@ class RpcServer:
 
 
 def _services(
-    engine: Engine, limits: Limits, clock: Clock, new_id: Callable[[str], str], version: str
+    engine: Engine,
+    limits: Limits,
+    clock: Clock,
+    new_id: Callable[[str], str],
+    version: str,
+    authenticator: Authenticator | None,
 ) -> Iterator[Method]:
     conversations = ConversationServicer(engine, limits, clock=clock, new_id=new_id)
     system = SystemServicer(engine, limits, clock=clock, version=version)
-    return chain(
-        methods_of(_service(chat_service_pb2, "ChatService"), ChatServicer(engine, limits)),
-        methods_of(_service(run_service_pb2, "RunService"), RunServicer(engine, limits)),
-        methods_of(_service(conversation_service_pb2, "ConversationService"), conversations),
-        methods_of(_service(model_service_pb2, "ModelService"), ModelServicer(engine)),
-        methods_of(_service(system_service_pb2, "SystemService"), system),
+    servicers = (
+        ChatServicer(engine, limits),
+        RunServicer(engine, limits),
+        conversations,
+        ModelServicer(engine),
+        system,
+        IdentityServicer(authenticator),
     )
-
-
-def _service(module: Any, name: str) -> Any:
-    return module.DESCRIPTOR.services_by_name[name]
+    return chain.from_iterable(map(methods_of, _CONTRACT, servicers))
 
 
 def _reflection(services: Sequence[str]) -> grpc.GenericRpcHandler:

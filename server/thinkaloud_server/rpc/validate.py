@@ -14,6 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud_server.core.errors import invalid
+from thinkaloud_server.core.identity import ANYBODY, Identity
 from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.request import EFFORTS, ReasoningControl, ResponseFormat, Sampling, Tool
 from thinkaloud_server.core.turn import OnBusy, Turn
@@ -37,7 +38,14 @@ _NO_PARAMETERS = '{"type":"object","properties":{}}'
 _NOT_YET = ("context_files", "image_path", "image_paths", "image_url", "image_urls")
 
 
-def turn_of(request: pb.ChatRequest, limits: Limits, *, request_id: str, deadline_s: float | None) -> Turn:
+def turn_of(
+    request: pb.ChatRequest,
+    limits: Limits,
+    *,
+    request_id: str,
+    deadline_s: float | None,
+    identity: Identity = ANYBODY,
+) -> Turn:
     """The turn that the request asks for. Raises ChatError with the field that holds what it may not."""
     for name in _NOT_YET:
         if getattr(request, name):
@@ -70,6 +78,7 @@ def turn_of(request: pb.ChatRequest, limits: Limits, *, request_id: str, deadlin
         fallback_models=_fallback_models(request),
         request_id=request_id,
         deadline_s=deadline_s,
+        identity=identity,
     )
 
 

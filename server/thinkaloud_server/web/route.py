@@ -11,7 +11,7 @@ from google.api import annotations_pb2, http_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor, ServiceDescriptor
 
 from thinkaloud import v1
-from thinkaloud.v1 import stream_face_pb2
+from thinkaloud.v1 import access_pb2, stream_face_pb2
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.template import Template
 
@@ -127,6 +127,12 @@ def services_of_contract() -> list[ServiceDescriptor]:
         if module.name.endswith("_pb2")
     )
     return [service for file in files for service in file.services_by_name.values()]
+
+
+def holds_socket(method: MethodDescriptor) -> bool:
+    """The method that is called for every WebSocket, by whoever serves them; it has no face of its own."""
+    holds: bool = method.GetOptions().Extensions[access_pb2.holds_socket]  # type: ignore[index]
+    return holds
 
 
 def face_of(method: MethodDescriptor) -> stream_face_pb2.StreamFace:

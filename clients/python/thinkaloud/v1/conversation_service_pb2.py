@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from thinkaloud.v1 import access_pb2 as thinkaloud_dot_v1_dot_access__pb2
 from thinkaloud.v1 import message_pb2 as thinkaloud_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(thinkaloud/v1/conversation_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthinkaloud/v1/message.proto\"\xb0\x02\n\x0c\x43onversation\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12;\n\x08metadata\x18\x03 \x03(\x0b\x32).thinkaloud.v1.Conversation.MetadataEntry\x12\x15\n\rmessage_count\x18\x04 \x01(\x05\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blive_run_id\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x19\x43reateConversationRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12H\n\x08metadata\x18\x02 \x03(\x0b\x32\x36.thinkaloud.v1.CreateConversationRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"O\n\x1a\x43reateConversationResponse\x12\x31\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1b.thinkaloud.v1.Conversation\"1\n\x16GetConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"L\n\x17GetConversationResponse\x12\x31\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1b.thinkaloud.v1.Conversation\"A\n\x18ListConversationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x19ListConversationsResponse\x12\x32\n\rconversations\x18\x01 \x03(\x0b\x32\x1b.thinkaloud.v1.Conversation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x19UpdateConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\x05title\x18\x02 \x01(\tH\x00\x88\x01\x01\x12H\n\x08metadata\x18\x03 \x03(\x0b\x32\x36.thinkaloud.v1.UpdateConversationRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_title\"O\n\x1aUpdateConversationResponse\x12\x31\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1b.thinkaloud.v1.Conversation\"4\n\x19\x44\x65leteConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"\x1c\n\x1a\x44\x65leteConversationResponse\"n\n\x11GetHistoryRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x19\n\x11include_reasoning\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x12GetHistoryResponse\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.thinkaloud.v1.Message\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t2\xba\x07\n\x13\x43onversationService\x12\xa0\x01\n\x12\x43reateConversation\x12(.thinkaloud.v1.CreateConversationRequest\x1a).thinkaloud.v1.CreateConversationResponse\"5\x82\xd3\xe4\x93\x02/\"\x1c/api/v1/conversations/create:\x01*b\x0c\x63onversation\x12\x9f\x01\n\x0fGetConversation\x12%.thinkaloud.v1.GetConversationRequest\x1a&.thinkaloud.v1.GetConversationResponse\"=\x82\xd3\xe4\x93\x02\x37\x12\'/api/v1/conversations/{conversation_id}b\x0c\x63onversation\x12\x85\x01\n\x11ListConversations\x12\'.thinkaloud.v1.ListConversationsRequest\x1a(.thinkaloud.v1.ListConversationsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/conversations\x12\xab\x01\n\x12UpdateConversation\x12(.thinkaloud.v1.UpdateConversationRequest\x1a).thinkaloud.v1.UpdateConversationResponse\"@\x82\xd3\xe4\x93\x02:2\'/api/v1/conversations/{conversation_id}:\x01*b\x0c\x63onversation\x12\x9a\x01\n\x12\x44\x65leteConversation\x12(.thinkaloud.v1.DeleteConversationRequest\x1a).thinkaloud.v1.DeleteConversationResponse\"/\x82\xd3\xe4\x93\x02)*\'/api/v1/conversations/{conversation_id}\x12\x8a\x01\n\nGetHistory\x12 .thinkaloud.v1.GetHistoryRequest\x1a!.thinkaloud.v1.GetHistoryResponse\"7\x82\xd3\xe4\x93\x02\x31\x12//api/v1/conversations/{conversation_id}/historyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(thinkaloud/v1/conversation_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1athinkaloud/v1/access.proto\x1a\x1bthinkaloud/v1/message.proto\"\xb0\x02\n\x0c\x43onversation\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12;\n\x08metadata\x18\x03 \x03(\x0b\x32).thinkaloud.v1.Conversation.MetadataEntry\x12\x15\n\rmessage_count\x18\x04 \x01(\x05\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blive_run_id\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x19\x43reateConversationRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12H\n\x08metadata\x18\x02 \x03(\x0b\x32\x36.thinkaloud.v1.CreateConversationRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"O\n\x1a\x43reateConversationResponse\x12\x31\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1b.thinkaloud.v1.Conversation\"1\n\x16GetConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"L\n\x17GetConversationResponse\x12\x31\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1b.thinkaloud.v1.Conversation\"A\n\x18ListConversationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x19ListConversationsResponse\x12\x32\n\rconversations\x18\x01 \x03(\x0b\x32\x1b.thinkaloud.v1.Conversation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x19UpdateConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\x05title\x18\x02 \x01(\tH\x00\x88\x01\x01\x12H\n\x08metadata\x18\x03 \x03(\x0b\x32\x36.thinkaloud.v1.UpdateConversationRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_title\"O\n\x1aUpdateConversationResponse\x12\x31\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1b.thinkaloud.v1.Conversation\"4\n\x19\x44\x65leteConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"\x1c\n\x1a\x44\x65leteConversationResponse\"n\n\x11GetHistoryRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x19\n\x11include_reasoning\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x12GetHistoryResponse\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.thinkaloud.v1.Message\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t2\xea\x07\n\x13\x43onversationService\x12\xa8\x01\n\x12\x43reateConversation\x12(.thinkaloud.v1.CreateConversationRequest\x1a).thinkaloud.v1.CreateConversationResponse\"=\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02/\"\x1c/api/v1/conversations/create:\x01*b\x0c\x63onversation\x12\xa7\x01\n\x0fGetConversation\x12%.thinkaloud.v1.GetConversationRequest\x1a&.thinkaloud.v1.GetConversationResponse\"E\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x37\x12\'/api/v1/conversations/{conversation_id}b\x0c\x63onversation\x12\x8d\x01\n\x11ListConversations\x12\'.thinkaloud.v1.ListConversationsRequest\x1a(.thinkaloud.v1.ListConversationsResponse\"%\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/conversations\x12\xb3\x01\n\x12UpdateConversation\x12(.thinkaloud.v1.UpdateConversationRequest\x1a).thinkaloud.v1.UpdateConversationResponse\"H\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02:2\'/api/v1/conversations/{conversation_id}:\x01*b\x0c\x63onversation\x12\xa2\x01\n\x12\x44\x65leteConversation\x12(.thinkaloud.v1.DeleteConversationRequest\x1a).thinkaloud.v1.DeleteConversationResponse\"7\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02)*\'/api/v1/conversations/{conversation_id}\x12\x92\x01\n\nGetHistory\x12 .thinkaloud.v1.GetHistoryRequest\x1a!.thinkaloud.v1.GetHistoryResponse\"?\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x31\x12//api/v1/conversations/{conversation_id}/historyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,49 +42,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATECONVERSATIONREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_UPDATECONVERSATIONREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CONVERSATIONSERVICE'].methods_by_name['CreateConversation']._loaded_options = None
-  _globals['_CONVERSATIONSERVICE'].methods_by_name['CreateConversation']._serialized_options = b'\202\323\344\223\002/\"\034/api/v1/conversations/create:\001*b\014conversation'
+  _globals['_CONVERSATIONSERVICE'].methods_by_name['CreateConversation']._serialized_options = b'\332\363\030\004chat\202\323\344\223\002/\"\034/api/v1/conversations/create:\001*b\014conversation'
   _globals['_CONVERSATIONSERVICE'].methods_by_name['GetConversation']._loaded_options = None
-  _globals['_CONVERSATIONSERVICE'].methods_by_name['GetConversation']._serialized_options = b'\202\323\344\223\0027\022\'/api/v1/conversations/{conversation_id}b\014conversation'
+  _globals['_CONVERSATIONSERVICE'].methods_by_name['GetConversation']._serialized_options = b'\332\363\030\004read\202\323\344\223\0027\022\'/api/v1/conversations/{conversation_id}b\014conversation'
   _globals['_CONVERSATIONSERVICE'].methods_by_name['ListConversations']._loaded_options = None
-  _globals['_CONVERSATIONSERVICE'].methods_by_name['ListConversations']._serialized_options = b'\202\323\344\223\002\027\022\025/api/v1/conversations'
+  _globals['_CONVERSATIONSERVICE'].methods_by_name['ListConversations']._serialized_options = b'\332\363\030\004read\202\323\344\223\002\027\022\025/api/v1/conversations'
   _globals['_CONVERSATIONSERVICE'].methods_by_name['UpdateConversation']._loaded_options = None
-  _globals['_CONVERSATIONSERVICE'].methods_by_name['UpdateConversation']._serialized_options = b'\202\323\344\223\002:2\'/api/v1/conversations/{conversation_id}:\001*b\014conversation'
+  _globals['_CONVERSATIONSERVICE'].methods_by_name['UpdateConversation']._serialized_options = b'\332\363\030\004chat\202\323\344\223\002:2\'/api/v1/conversations/{conversation_id}:\001*b\014conversation'
   _globals['_CONVERSATIONSERVICE'].methods_by_name['DeleteConversation']._loaded_options = None
-  _globals['_CONVERSATIONSERVICE'].methods_by_name['DeleteConversation']._serialized_options = b'\202\323\344\223\002)*\'/api/v1/conversations/{conversation_id}'
+  _globals['_CONVERSATIONSERVICE'].methods_by_name['DeleteConversation']._serialized_options = b'\332\363\030\004chat\202\323\344\223\002)*\'/api/v1/conversations/{conversation_id}'
   _globals['_CONVERSATIONSERVICE'].methods_by_name['GetHistory']._loaded_options = None
-  _globals['_CONVERSATIONSERVICE'].methods_by_name['GetHistory']._serialized_options = b'\202\323\344\223\0021\022//api/v1/conversations/{conversation_id}/history'
-  _globals['_CONVERSATION']._serialized_start=152
-  _globals['_CONVERSATION']._serialized_end=456
-  _globals['_CONVERSATION_METADATAENTRY']._serialized_start=409
-  _globals['_CONVERSATION_METADATAENTRY']._serialized_end=456
-  _globals['_CREATECONVERSATIONREQUEST']._serialized_start=459
-  _globals['_CREATECONVERSATIONREQUEST']._serialized_end=624
-  _globals['_CREATECONVERSATIONREQUEST_METADATAENTRY']._serialized_start=409
-  _globals['_CREATECONVERSATIONREQUEST_METADATAENTRY']._serialized_end=456
-  _globals['_CREATECONVERSATIONRESPONSE']._serialized_start=626
-  _globals['_CREATECONVERSATIONRESPONSE']._serialized_end=705
-  _globals['_GETCONVERSATIONREQUEST']._serialized_start=707
-  _globals['_GETCONVERSATIONREQUEST']._serialized_end=756
-  _globals['_GETCONVERSATIONRESPONSE']._serialized_start=758
-  _globals['_GETCONVERSATIONRESPONSE']._serialized_end=834
-  _globals['_LISTCONVERSATIONSREQUEST']._serialized_start=836
-  _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=901
-  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_start=903
-  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_end=1007
-  _globals['_UPDATECONVERSATIONREQUEST']._serialized_start=1010
-  _globals['_UPDATECONVERSATIONREQUEST']._serialized_end=1215
-  _globals['_UPDATECONVERSATIONREQUEST_METADATAENTRY']._serialized_start=409
-  _globals['_UPDATECONVERSATIONREQUEST_METADATAENTRY']._serialized_end=456
-  _globals['_UPDATECONVERSATIONRESPONSE']._serialized_start=1217
-  _globals['_UPDATECONVERSATIONRESPONSE']._serialized_end=1296
-  _globals['_DELETECONVERSATIONREQUEST']._serialized_start=1298
-  _globals['_DELETECONVERSATIONREQUEST']._serialized_end=1350
-  _globals['_DELETECONVERSATIONRESPONSE']._serialized_start=1352
-  _globals['_DELETECONVERSATIONRESPONSE']._serialized_end=1380
-  _globals['_GETHISTORYREQUEST']._serialized_start=1382
-  _globals['_GETHISTORYREQUEST']._serialized_end=1492
-  _globals['_GETHISTORYRESPONSE']._serialized_start=1494
-  _globals['_GETHISTORYRESPONSE']._serialized_end=1606
-  _globals['_CONVERSATIONSERVICE']._serialized_start=1609
-  _globals['_CONVERSATIONSERVICE']._serialized_end=2563
+  _globals['_CONVERSATIONSERVICE'].methods_by_name['GetHistory']._serialized_options = b'\332\363\030\004read\202\323\344\223\0021\022//api/v1/conversations/{conversation_id}/history'
+  _globals['_CONVERSATION']._serialized_start=180
+  _globals['_CONVERSATION']._serialized_end=484
+  _globals['_CONVERSATION_METADATAENTRY']._serialized_start=437
+  _globals['_CONVERSATION_METADATAENTRY']._serialized_end=484
+  _globals['_CREATECONVERSATIONREQUEST']._serialized_start=487
+  _globals['_CREATECONVERSATIONREQUEST']._serialized_end=652
+  _globals['_CREATECONVERSATIONREQUEST_METADATAENTRY']._serialized_start=437
+  _globals['_CREATECONVERSATIONREQUEST_METADATAENTRY']._serialized_end=484
+  _globals['_CREATECONVERSATIONRESPONSE']._serialized_start=654
+  _globals['_CREATECONVERSATIONRESPONSE']._serialized_end=733
+  _globals['_GETCONVERSATIONREQUEST']._serialized_start=735
+  _globals['_GETCONVERSATIONREQUEST']._serialized_end=784
+  _globals['_GETCONVERSATIONRESPONSE']._serialized_start=786
+  _globals['_GETCONVERSATIONRESPONSE']._serialized_end=862
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_start=864
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=929
+  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_start=931
+  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_end=1035
+  _globals['_UPDATECONVERSATIONREQUEST']._serialized_start=1038
+  _globals['_UPDATECONVERSATIONREQUEST']._serialized_end=1243
+  _globals['_UPDATECONVERSATIONREQUEST_METADATAENTRY']._serialized_start=437
+  _globals['_UPDATECONVERSATIONREQUEST_METADATAENTRY']._serialized_end=484
+  _globals['_UPDATECONVERSATIONRESPONSE']._serialized_start=1245
+  _globals['_UPDATECONVERSATIONRESPONSE']._serialized_end=1324
+  _globals['_DELETECONVERSATIONREQUEST']._serialized_start=1326
+  _globals['_DELETECONVERSATIONREQUEST']._serialized_end=1378
+  _globals['_DELETECONVERSATIONRESPONSE']._serialized_start=1380
+  _globals['_DELETECONVERSATIONRESPONSE']._serialized_end=1408
+  _globals['_GETHISTORYREQUEST']._serialized_start=1410
+  _globals['_GETHISTORYREQUEST']._serialized_end=1520
+  _globals['_GETHISTORYRESPONSE']._serialized_start=1522
+  _globals['_GETHISTORYRESPONSE']._serialized_end=1634
+  _globals['_CONVERSATIONSERVICE']._serialized_start=1637
+  _globals['_CONVERSATIONSERVICE']._serialized_end=2639
 # @@protoc_insertion_point(module_scope)

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from thinkaloud.v1 import access_pb2 as thinkaloud_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!thinkaloud/v1/model_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\"\xf7\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x04 \x01(\x08\x12\x16\n\x0e\x63ontext_length\x18\x05 \x01(\x05\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\x05\x12\x11\n\treasoning\x18\x07 \x01(\t\x12\x0e\n\x06vision\x18\x08 \x01(\x08\x12\r\n\x05tools\x18\t \x01(\x08\x12\x0f\n\x07\x65\x66\x66orts\x18\n \x03(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_effort\x18\x0b \x01(\t\x12#\n\x05price\x18\x0c \x01(\x0b\x32\x14.thinkaloud.v1.Price\"\x87\x01\n\x05Price\x12\r\n\x05input\x18\x01 \x01(\x01\x12\x0e\n\x06output\x18\x02 \x01(\x01\x12\x13\n\x06\x63\x61\x63hed\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\treasoning\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x11prompt_tokens_max\x18\x05 \x01(\x05\x42\t\n\x07_cachedB\x0c\n\n_reasoning\"]\n\x11ListModelsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06search\x18\x02 \x01(\t\x12\x13\n\x0bmin_context\x18\x03 \x01(\x05\x12\x11\n\treasoning\x18\x04 \x01(\t\"I\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.thinkaloud.v1.Model\x12\r\n\x05notes\x18\x02 \x03(\t\"\x18\n\x16GetCurrentModelRequest\">\n\x17GetCurrentModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.thinkaloud.v1.Model\"&\n\x12SwitchModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"Z\n\x13SwitchModelResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x15\n\rcurrent_model\x18\x04 \x01(\t2\xb2\x03\n\x0cModelService\x12\x84\x01\n\nListModels\x12 .thinkaloud.v1.ListModelsRequest\x1a!.thinkaloud.v1.ListModelsResponse\"1\x82\xd3\xe4\x93\x02+\x12\x0e/api/v1/modelsZ\x19\x12\x17/api/v1/models/discover\x12\x87\x01\n\x0fGetCurrentModel\x12%.thinkaloud.v1.GetCurrentModelRequest\x1a&.thinkaloud.v1.GetCurrentModelResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x16/api/v1/models/currentb\x05model\x12\x90\x01\n\x0bSwitchModel\x12!.thinkaloud.v1.SwitchModelRequest\x1a\".thinkaloud.v1.SwitchModelResponse\":\x82\xd3\xe4\x93\x02\x34\"\x15/api/v1/models/switch:\x01*Z\x18\"\x13/api/v1/models/load:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!thinkaloud/v1/model_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1athinkaloud/v1/access.proto\"\xf7\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x04 \x01(\x08\x12\x16\n\x0e\x63ontext_length\x18\x05 \x01(\x05\x12\x19\n\x11max_output_tokens\x18\x06 \x01(\x05\x12\x11\n\treasoning\x18\x07 \x01(\t\x12\x0e\n\x06vision\x18\x08 \x01(\x08\x12\r\n\x05tools\x18\t \x01(\x08\x12\x0f\n\x07\x65\x66\x66orts\x18\n \x03(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_effort\x18\x0b \x01(\t\x12#\n\x05price\x18\x0c \x01(\x0b\x32\x14.thinkaloud.v1.Price\"\x87\x01\n\x05Price\x12\r\n\x05input\x18\x01 \x01(\x01\x12\x0e\n\x06output\x18\x02 \x01(\x01\x12\x13\n\x06\x63\x61\x63hed\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\treasoning\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x11prompt_tokens_max\x18\x05 \x01(\x05\x42\t\n\x07_cachedB\x0c\n\n_reasoning\"]\n\x11ListModelsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06search\x18\x02 \x01(\t\x12\x13\n\x0bmin_context\x18\x03 \x01(\x05\x12\x11\n\treasoning\x18\x04 \x01(\t\"I\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.thinkaloud.v1.Model\x12\r\n\x05notes\x18\x02 \x03(\t\"\x18\n\x16GetCurrentModelRequest\">\n\x17GetCurrentModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.thinkaloud.v1.Model\"&\n\x12SwitchModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"Z\n\x13SwitchModelResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x15\n\rcurrent_model\x18\x04 \x01(\t2\xca\x03\n\x0cModelService\x12\x8c\x01\n\nListModels\x12 .thinkaloud.v1.ListModelsRequest\x1a!.thinkaloud.v1.ListModelsResponse\"9\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02+\x12\x0e/api/v1/modelsZ\x19\x12\x17/api/v1/models/discover\x12\x8f\x01\n\x0fGetCurrentModel\x12%.thinkaloud.v1.GetCurrentModelRequest\x1a&.thinkaloud.v1.GetCurrentModelResponse\"-\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x1f\x12\x16/api/v1/models/currentb\x05model\x12\x98\x01\n\x0bSwitchModel\x12!.thinkaloud.v1.SwitchModelRequest\x1a\".thinkaloud.v1.SwitchModelResponse\"B\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02\x34\"\x15/api/v1/models/switch:\x01*Z\x18\"\x13/api/v1/models/load:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,27 +34,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'thinkaloud.v1.model_service
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002+\022\016/api/v1/modelsZ\031\022\027/api/v1/models/discover'
+  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\332\363\030\004read\202\323\344\223\002+\022\016/api/v1/modelsZ\031\022\027/api/v1/models/discover'
   _globals['_MODELSERVICE'].methods_by_name['GetCurrentModel']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['GetCurrentModel']._serialized_options = b'\202\323\344\223\002\037\022\026/api/v1/models/currentb\005model'
+  _globals['_MODELSERVICE'].methods_by_name['GetCurrentModel']._serialized_options = b'\332\363\030\004read\202\323\344\223\002\037\022\026/api/v1/models/currentb\005model'
   _globals['_MODELSERVICE'].methods_by_name['SwitchModel']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['SwitchModel']._serialized_options = b'\202\323\344\223\0024\"\025/api/v1/models/switch:\001*Z\030\"\023/api/v1/models/load:\001*'
-  _globals['_MODEL']._serialized_start=83
-  _globals['_MODEL']._serialized_end=330
-  _globals['_PRICE']._serialized_start=333
-  _globals['_PRICE']._serialized_end=468
-  _globals['_LISTMODELSREQUEST']._serialized_start=470
-  _globals['_LISTMODELSREQUEST']._serialized_end=563
-  _globals['_LISTMODELSRESPONSE']._serialized_start=565
-  _globals['_LISTMODELSRESPONSE']._serialized_end=638
-  _globals['_GETCURRENTMODELREQUEST']._serialized_start=640
-  _globals['_GETCURRENTMODELREQUEST']._serialized_end=664
-  _globals['_GETCURRENTMODELRESPONSE']._serialized_start=666
-  _globals['_GETCURRENTMODELRESPONSE']._serialized_end=728
-  _globals['_SWITCHMODELREQUEST']._serialized_start=730
-  _globals['_SWITCHMODELREQUEST']._serialized_end=768
-  _globals['_SWITCHMODELRESPONSE']._serialized_start=770
-  _globals['_SWITCHMODELRESPONSE']._serialized_end=860
-  _globals['_MODELSERVICE']._serialized_start=863
-  _globals['_MODELSERVICE']._serialized_end=1297
+  _globals['_MODELSERVICE'].methods_by_name['SwitchModel']._serialized_options = b'\332\363\030\004chat\202\323\344\223\0024\"\025/api/v1/models/switch:\001*Z\030\"\023/api/v1/models/load:\001*'
+  _globals['_MODEL']._serialized_start=111
+  _globals['_MODEL']._serialized_end=358
+  _globals['_PRICE']._serialized_start=361
+  _globals['_PRICE']._serialized_end=496
+  _globals['_LISTMODELSREQUEST']._serialized_start=498
+  _globals['_LISTMODELSREQUEST']._serialized_end=591
+  _globals['_LISTMODELSRESPONSE']._serialized_start=593
+  _globals['_LISTMODELSRESPONSE']._serialized_end=666
+  _globals['_GETCURRENTMODELREQUEST']._serialized_start=668
+  _globals['_GETCURRENTMODELREQUEST']._serialized_end=692
+  _globals['_GETCURRENTMODELRESPONSE']._serialized_start=694
+  _globals['_GETCURRENTMODELRESPONSE']._serialized_end=756
+  _globals['_SWITCHMODELREQUEST']._serialized_start=758
+  _globals['_SWITCHMODELREQUEST']._serialized_end=796
+  _globals['_SWITCHMODELRESPONSE']._serialized_start=798
+  _globals['_SWITCHMODELRESPONSE']._serialized_end=888
+  _globals['_MODELSERVICE']._serialized_start=891
+  _globals['_MODELSERVICE']._serialized_end=1349
 # @@protoc_insertion_point(module_scope)

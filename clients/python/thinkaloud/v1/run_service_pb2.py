@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from thinkaloud.v1 import access_pb2 as thinkaloud_dot_v1_dot_access__pb2
 from thinkaloud.v1 import event_pb2 as thinkaloud_dot_v1_dot_event__pb2
 from thinkaloud.v1 import stream_face_pb2 as thinkaloud_dot_v1_dot_stream__face__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fthinkaloud/v1/run_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19thinkaloud/v1/event.proto\x1a\x1fthinkaloud/v1/stream_face.proto\"\x96\x01\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x05\x12\x19\n\x11include_reasoning\x18\x03 \x01(\x08\x12$\n\x17reasoning_only_fallback\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x1a\n\x18_reasoning_only_fallback\";\n\x10WatchRunResponse\x12\'\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.thinkaloud.v1.ChatEvent\"\xa5\x03\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x15\n\rlast_sequence\x18\x06 \x01(\x05\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rfinish_reason\x18\t \x01(\t\x12.\n\x08\x63omplete\x18\n \x01(\x0b\x32\x1c.thinkaloud.v1.CompleteEvent\x12(\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x19.thinkaloud.v1.ErrorEvent\x12\x32\n\x08metadata\x18\x0c \x03(\x0b\x32 .thinkaloud.v1.Run.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"|\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x19\n\x11include_reasoning\x18\x02 \x01(\x08\x12$\n\x17reasoning_only_fallback\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x1a\n\x18_reasoning_only_fallback\"1\n\x0eGetRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.thinkaloud.v1.Run\"`\n\x0fListRunsRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"M\n\x10ListRunsResponse\x12 \n\x04runs\x18\x01 \x03(\x0b\x32\x12.thinkaloud.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x0eStopRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x19\n\x11include_reasoning\x18\x02 \x01(\x08\x12$\n\x17reasoning_only_fallback\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x1a\n\x18_reasoning_only_fallback\"2\n\x0fStopRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.thinkaloud.v1.Run2\xb5\x04\n\nRunService\x12\xe2\x01\n\x08WatchRun\x12\x1e.thinkaloud.v1.WatchRunRequest\x1a\x1f.thinkaloud.v1.WatchRunResponse\"\x92\x01\xd2\xf3\x18\x63\n\x1c/api/v1/runs/{run_id}/stream\x12 thinkaloud.v1.RunService.StopRun\x1a!thinkaloud.v1.RunService.WatchRun\x82\xd3\xe4\x93\x02%\x12\x1c/api/v1/runs/{run_id}/eventsb\x05\x65vent0\x01\x12i\n\x06GetRun\x12\x1c.thinkaloud.v1.GetRunRequest\x1a\x1d.thinkaloud.v1.GetRunResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x15/api/v1/runs/{run_id}b\x03run\x12\x61\n\x08ListRuns\x12\x1e.thinkaloud.v1.ListRunsRequest\x1a\x1f.thinkaloud.v1.ListRunsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/runs\x12t\n\x07StopRun\x12\x1d.thinkaloud.v1.StopRunRequest\x1a\x1e.thinkaloud.v1.StopRunResponse\"*\x82\xd3\xe4\x93\x02$\"\x1a/api/v1/runs/{run_id}/stop:\x01*b\x03runb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fthinkaloud/v1/run_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1athinkaloud/v1/access.proto\x1a\x19thinkaloud/v1/event.proto\x1a\x1fthinkaloud/v1/stream_face.proto\"\x96\x01\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x05\x12\x19\n\x11include_reasoning\x18\x03 \x01(\x08\x12$\n\x17reasoning_only_fallback\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x1a\n\x18_reasoning_only_fallback\";\n\x10WatchRunResponse\x12\'\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.thinkaloud.v1.ChatEvent\"\xa5\x03\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x15\n\rlast_sequence\x18\x06 \x01(\x05\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rfinish_reason\x18\t \x01(\t\x12.\n\x08\x63omplete\x18\n \x01(\x0b\x32\x1c.thinkaloud.v1.CompleteEvent\x12(\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x19.thinkaloud.v1.ErrorEvent\x12\x32\n\x08metadata\x18\x0c \x03(\x0b\x32 .thinkaloud.v1.Run.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"|\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x19\n\x11include_reasoning\x18\x02 \x01(\x08\x12$\n\x17reasoning_only_fallback\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x1a\n\x18_reasoning_only_fallback\"1\n\x0eGetRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.thinkaloud.v1.Run\"`\n\x0fListRunsRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"M\n\x10ListRunsResponse\x12 \n\x04runs\x18\x01 \x03(\x0b\x32\x12.thinkaloud.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x0eStopRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x19\n\x11include_reasoning\x18\x02 \x01(\x08\x12$\n\x17reasoning_only_fallback\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x1a\n\x18_reasoning_only_fallback\"2\n\x0fStopRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.thinkaloud.v1.Run2\xd5\x04\n\nRunService\x12\xea\x01\n\x08WatchRun\x12\x1e.thinkaloud.v1.WatchRunRequest\x1a\x1f.thinkaloud.v1.WatchRunResponse\"\x9a\x01\xd2\xf3\x18\x63\n\x1c/api/v1/runs/{run_id}/stream\x12 thinkaloud.v1.RunService.StopRun\x1a!thinkaloud.v1.RunService.WatchRun\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02%\x12\x1c/api/v1/runs/{run_id}/eventsb\x05\x65vent0\x01\x12q\n\x06GetRun\x12\x1c.thinkaloud.v1.GetRunRequest\x1a\x1d.thinkaloud.v1.GetRunResponse\"*\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x1c\x12\x15/api/v1/runs/{run_id}b\x03run\x12i\n\x08ListRuns\x12\x1e.thinkaloud.v1.ListRunsRequest\x1a\x1f.thinkaloud.v1.ListRunsResponse\"\x1c\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/runs\x12|\n\x07StopRun\x12\x1d.thinkaloud.v1.StopRunRequest\x1a\x1e.thinkaloud.v1.StopRunResponse\"2\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02$\"\x1a/api/v1/runs/{run_id}/stop:\x01*b\x03runb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,33 +39,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUN_METADATAENTRY']._loaded_options = None
   _globals['_RUN_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_RUNSERVICE'].methods_by_name['WatchRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\322\363\030c\n\034/api/v1/runs/{run_id}/stream\022 thinkaloud.v1.RunService.StopRun\032!thinkaloud.v1.RunService.WatchRun\202\323\344\223\002%\022\034/api/v1/runs/{run_id}/eventsb\005event'
+  _globals['_RUNSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\322\363\030c\n\034/api/v1/runs/{run_id}/stream\022 thinkaloud.v1.RunService.StopRun\032!thinkaloud.v1.RunService.WatchRun\332\363\030\004read\202\323\344\223\002%\022\034/api/v1/runs/{run_id}/eventsb\005event'
   _globals['_RUNSERVICE'].methods_by_name['GetRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['GetRun']._serialized_options = b'\202\323\344\223\002\034\022\025/api/v1/runs/{run_id}b\003run'
+  _globals['_RUNSERVICE'].methods_by_name['GetRun']._serialized_options = b'\332\363\030\004read\202\323\344\223\002\034\022\025/api/v1/runs/{run_id}b\003run'
   _globals['_RUNSERVICE'].methods_by_name['ListRuns']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\202\323\344\223\002\016\022\014/api/v1/runs'
+  _globals['_RUNSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\332\363\030\004read\202\323\344\223\002\016\022\014/api/v1/runs'
   _globals['_RUNSERVICE'].methods_by_name['StopRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['StopRun']._serialized_options = b'\202\323\344\223\002$\"\032/api/v1/runs/{run_id}/stop:\001*b\003run'
-  _globals['_WATCHRUNREQUEST']._serialized_start=174
-  _globals['_WATCHRUNREQUEST']._serialized_end=324
-  _globals['_WATCHRUNRESPONSE']._serialized_start=326
-  _globals['_WATCHRUNRESPONSE']._serialized_end=385
-  _globals['_RUN']._serialized_start=388
-  _globals['_RUN']._serialized_end=809
-  _globals['_RUN_METADATAENTRY']._serialized_start=762
-  _globals['_RUN_METADATAENTRY']._serialized_end=809
-  _globals['_GETRUNREQUEST']._serialized_start=811
-  _globals['_GETRUNREQUEST']._serialized_end=935
-  _globals['_GETRUNRESPONSE']._serialized_start=937
-  _globals['_GETRUNRESPONSE']._serialized_end=986
-  _globals['_LISTRUNSREQUEST']._serialized_start=988
-  _globals['_LISTRUNSREQUEST']._serialized_end=1084
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1086
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1163
-  _globals['_STOPRUNREQUEST']._serialized_start=1165
-  _globals['_STOPRUNREQUEST']._serialized_end=1290
-  _globals['_STOPRUNRESPONSE']._serialized_start=1292
-  _globals['_STOPRUNRESPONSE']._serialized_end=1342
-  _globals['_RUNSERVICE']._serialized_start=1345
-  _globals['_RUNSERVICE']._serialized_end=1910
+  _globals['_RUNSERVICE'].methods_by_name['StopRun']._serialized_options = b'\332\363\030\004chat\202\323\344\223\002$\"\032/api/v1/runs/{run_id}/stop:\001*b\003run'
+  _globals['_WATCHRUNREQUEST']._serialized_start=202
+  _globals['_WATCHRUNREQUEST']._serialized_end=352
+  _globals['_WATCHRUNRESPONSE']._serialized_start=354
+  _globals['_WATCHRUNRESPONSE']._serialized_end=413
+  _globals['_RUN']._serialized_start=416
+  _globals['_RUN']._serialized_end=837
+  _globals['_RUN_METADATAENTRY']._serialized_start=790
+  _globals['_RUN_METADATAENTRY']._serialized_end=837
+  _globals['_GETRUNREQUEST']._serialized_start=839
+  _globals['_GETRUNREQUEST']._serialized_end=963
+  _globals['_GETRUNRESPONSE']._serialized_start=965
+  _globals['_GETRUNRESPONSE']._serialized_end=1014
+  _globals['_LISTRUNSREQUEST']._serialized_start=1016
+  _globals['_LISTRUNSREQUEST']._serialized_end=1112
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1114
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1191
+  _globals['_STOPRUNREQUEST']._serialized_start=1193
+  _globals['_STOPRUNREQUEST']._serialized_end=1318
+  _globals['_STOPRUNRESPONSE']._serialized_start=1320
+  _globals['_STOPRUNRESPONSE']._serialized_end=1370
+  _globals['_RUNSERVICE']._serialized_start=1373
+  _globals['_RUNSERVICE']._serialized_end=1970
 # @@protoc_insertion_point(module_scope)

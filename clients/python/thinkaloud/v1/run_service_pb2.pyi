@@ -2,6 +2,7 @@ import datetime
 
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from thinkaloud.v1 import access_pb2 as _access_pb2
 from thinkaloud.v1 import event_pb2 as _event_pb2
 from thinkaloud.v1 import stream_face_pb2 as _stream_face_pb2
 from google.protobuf.internal import containers as _containers

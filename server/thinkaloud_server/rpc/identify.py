@@ -1,0 +1,83 @@
+"""Who calls: the credential in a call's metadata, and the one place where a method's scope is asked for.
+
+Whoever may not call is answered alike whatever the method is. What a credential is worth is an `Authenticator`'s to
+say; without one nobody is asked, and every caller is `ANYBODY`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from thinkaloud.v1 import access_pb2
+from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.identity import SCOPES, Identity, Scope
+from thinkaloud_server.rpc.call import Call
+from thinkaloud_server.rpc.interceptors import Interceptor
+
+_SCOPE: Any = access_pb2.scope  # protoc leaves the type of an extension out
+# Longer ones are refused before anything is computed of them.
+CREDENTIAL_BYTES_MAX = 16 * 1024
+
+
+class Authenticator(Protocol):
+    """Knows what credentials are worth."""
+
+    async def identify(self, credential: str) -> Identity:
+        """The caller who sent `authorization: Bearer <credential>`.
+
+        Raises ChatError: AUTH_INVALID, AUTH_EXPIRED, AUTH_NOT_YET_VALID, AUTH_REVOKED.
+        """
+
+    async def socket_token(self, identity: Identity, path: str) -> tuple[str, float]:
+        """A token that opens a WebSocket at this path once, and until when (seconds since the epoch)."""
+
+    async def redeem(self, token: str, path: str) -> tuple[str, Identity]:
+        """The `authorization` for the calls of the socket that this token opens, and who calls.
+
+        Raises ChatError: WS_TOKEN_INVALID, WS_TOKEN_USED, AUTH_REVOKED.
+        """
+
+
+def scopes_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Scope]:
+    """The scope of each method, by its path; "admin" for one that names none."""
+    scopes: dict[str, Scope] = {}
+    for service in services:
+        for method in service.methods:
+            named = method.GetOptions().Extensions[_SCOPE] or "admin"
+            assert named == "open" or named in SCOPES, f"{method.full_name} has no scope {named!r}"
+            scopes[f"/{service.full_name}/{method.name}"] = cast("Scope", named)
+    return scopes
+
+
+def identify(authenticator: Authenticator, scopes: Mapping[str, Scope]) -> Interceptor:
+    """Every call of a method of `scopes` has an identity that may call it. What is not there has nothing to protect."""
+
+    @asynccontextmanager
+    async def intercept(call: Call) -> AsyncIterator[None]:
+        scope = scopes.get(call.method, "open")
+        if scope != "open":
+            call.identity = await authenticator.identify(credential_of(call))
+            call.identity.check_scope(scope)
+        yield
+
+    return intercept
+
+
+def credential_of(call: Call) -> str:
+    """What follows "Bearer " in the call's one `authorization`. Raises ChatError(AUTH_REQUIRED, AUTH_INVALID)."""
+    given = [value for key, value in call.metadata if key == "authorization"]
+    if not given:
+        raise ChatError(ErrorReason.AUTH_REQUIRED, "a credential is needed: authorization: Bearer <API key or token>")
+    if len(given) > 1:
+        raise ChatError(ErrorReason.AUTH_INVALID, "authorization was sent more than once: send one")
+    scheme, _, credential = str(given[0]).partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise ChatError(ErrorReason.AUTH_INVALID, "authorization must be: Bearer <API key or token>")
+    if len(credential) > CREDENTIAL_BYTES_MAX or not (credential.isascii() and credential.isprintable()):
+        raise ChatError(ErrorReason.AUTH_INVALID, "the credential is not valid")
+    return credential

@@ -1,0 +1,53 @@
+"""IdentityService: whom the server takes the caller for, and the WebSockets that a caller holds open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from thinkaloud.v1 import identity_service_pb2 as pb
+from thinkaloud_server.core.identity import ANYBODY, Identity
+from thinkaloud_server.rpc import wire
+from thinkaloud_server.rpc.call import Call
+from thinkaloud_server.rpc.identify import Authenticator, credential_of
+
+
+class IdentityServicer:
+    """What is asked of who calls. Without an authenticator everybody is `ANYBODY`, and no token is needed."""
+
+    def __init__(self, authenticator: Authenticator | None) -> None:
+        self._authenticator = authenticator
+
+    async def get_identity(self, request: pb.GetIdentityRequest, call: Call) -> pb.GetIdentityResponse:
+        return pb.GetIdentityResponse(identity=_to_proto(call.identity))
+
+    async def create_socket_token(
+        self, request: pb.CreateSocketTokenRequest, call: Call
+    ) -> pb.CreateSocketTokenResponse:
+        if self._authenticator is None:
+            return pb.CreateSocketTokenResponse()
+        token, expires_at = await self._authenticator.socket_token(call.identity, request.path)
+        return pb.CreateSocketTokenResponse(token=token, expires_at=wire.timestamp(expires_at))
+
+    async def hold_socket(
+        self, request: pb.HoldSocketRequest, call: Call
+    ) -> AsyncGenerator[pb.HoldSocketResponse, None]:
+        authorization = ""
+        if self._authenticator is None:
+            call.identity = ANYBODY
+        elif request.token:
+            authorization, call.identity = await self._authenticator.redeem(request.token, request.path)
+        else:
+            call.identity = await self._authenticator.identify(credential_of(call))
+        yield pb.HoldSocketResponse(authorization=authorization, identity=_to_proto(call.identity))
+        await asyncio.get_running_loop().create_future()
+
+
+def _to_proto(identity: Identity) -> pb.Identity:
+    return pb.Identity(
+        tenant=identity.tenant,
+        key_id=identity.key_id,
+        scopes=sorted(identity.scopes),
+        models=identity.models,
+        expires_at=wire.timestamp(identity.expires_at) if identity.expires_at else None,
+    )
