@@ -55,6 +55,8 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 def test_a_doubt_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(HttpError, match=why):
         parsed(body)
+    with pytest.raises(HttpError, match="the message "):
+        parsed(body, "the message")
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 1_000_000])

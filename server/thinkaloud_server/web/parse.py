@@ -8,19 +8,20 @@ from typing import Any, NoReturn
 from thinkaloud_server.web.error import HttpError
 
 
-def parsed(body: bytes) -> Any:
-    """The value of a body. Raises HttpError(MALFORMED_REQUEST) for what is no JSON, or JSON with a double meaning."""
+def parsed(body: bytes, name: str = "the body") -> Any:
+    """The value of this text. Raises HttpError(MALFORMED_REQUEST) for no JSON, or JSON with a double meaning."""
     try:
         return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
-        raise _malformed(f"is not UTF-8 at byte {error.start}") from None
+        raise _malformed(name, f"is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise _malformed(f"is no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+        raise _malformed(name, f"is no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise _malformed("is nested too deep") from None
+        raise _malformed(name, "is nested too deep") from None
     except ValueError as error:
         # Ours, and Python's own for integers of thousands of digits.
-        raise _malformed(str(error) if isinstance(error, _DoubtError) else "has a number that is too long") from None
+        problem = str(error) if isinstance(error, _DoubtError) else "has a number that is too long"
+        raise _malformed(name, problem) from None
 
 
 class _DoubtError(ValueError):
@@ -47,5 +48,5 @@ def _finite(text: str) -> float:
     return value
 
 
-def _malformed(problem: str) -> HttpError:
-    return HttpError("MALFORMED_REQUEST", f"the body {problem}")
+def _malformed(name: str, problem: str) -> HttpError:
+    return HttpError("MALFORMED_REQUEST", f"{name} {problem}")

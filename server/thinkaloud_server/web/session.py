@@ -127,7 +127,7 @@ class Session:
         if isinstance(self.state, Closed):
             return []
         try:
-            message = parsed(text.encode("utf-8", "surrogatepass"))
+            message = parsed(text.encode("utf-8", "surrogatepass"), "the message")
         except HttpError as error:
             return self._refused(error)
         if not isinstance(message, dict):
