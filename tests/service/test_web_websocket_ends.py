@@ -74,13 +74,32 @@ async def test_a_binary_message_closes_with_its_code() -> None:
         assert ([frame["data"]["code"] for frame in frames], code) == (["UNSUPPORTED_MEDIA_TYPE"], 1003)
 
 
-async def test_nonsense_without_end_closes_after_a_warning() -> None:
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("?", "MALFORMED_REQUEST"),
+        ('{"text":7}', "VALIDATION_FAILED"),
+        ('{"text":"hi","max_iterations":101}', "VALIDATION_FAILED"),
+        ('{"type":"resume","run_id":"run_00000000000000000000000000000000"}', "NOT_FOUND"),
+    ],
+    ids=["no JSON", "a field of another type", "a field that the service refuses", "a run that is not there"],
+)
+async def test_nonsense_without_end_closes_after_a_warning(text: str, told: str) -> None:
     async with faced() as (_, sockets), client_of(sockets.url()) as client:
-        for _ in range(20):
-            await client.socket.send("?")
+        for _ in range(19):
+            await client.socket.send(text)
+            frame = await client.hear()
+            assert (frame["event"], frame["data"]["code"]) == ("error", told)
+        await client.socket.send(text)
         frames, code, _ = await client.closed()
-        assert [frame["data"]["code"] for frame in frames] == ["MALFORMED_REQUEST"] * 20 + ["CLOSING"]
+        assert [frame["data"]["code"] for frame in frames] == [told, "CLOSING"]
         assert code == 1008
+
+
+async def test_what_is_wrong_with_a_message_is_said_of_the_message() -> None:
+    async with faced() as (_, sockets), client_of(sockets.url()) as client:
+        await client.socket.send('{"text":')
+        assert (await client.hear())["data"]["message"].startswith("the message is no JSON at line 1")
 
 
 async def test_deflate_is_not_spoken_unless_it_is_switched_on() -> None:

@@ -206,19 +206,50 @@ def test_a_binary_message_closes() -> None:
     assert told(session().received_bytes()) == [("error", "UNSUPPORTED_MEDIA_TYPE"), (1003, "UNSUPPORTED_MEDIA_TYPE")]
 
 
-def test_nonsense_without_end_is_a_policy_close_and_one_good_message_forgives_it() -> None:
+def nonsense(live: Session) -> list[Any]:
+    return told(live.received("?"))
+
+
+def bad_turn(live: Session, code: str = "MALFORMED_REQUEST") -> list[Any]:
+    """A turn that is refused before its first event, by its fields or by the service."""
+    live.received('{"text":7}')
+    return told(live.ended(HttpError(code, "no")))
+
+
+def bad_resume(live: Session) -> list[Any]:
+    live.received('{"type":"resume","run_id":"run_no"}')
+    live.named("run_no")
+    return told(live.ended(HttpError("MALFORMED_REQUEST", "no")))
+
+
+@pytest.mark.parametrize("refused", [nonsense, bad_turn, bad_resume])
+def test_refusals_without_end_are_a_policy_close_and_a_turn_that_began_forgives_them(refused: Any) -> None:
     live = session()
     for _ in range(19):
-        assert told(live.received("?")) == [("error", "MALFORMED_REQUEST")]
-    live.received('{"type":"ping"}')
+        assert refused(live) == [("error", "MALFORMED_REQUEST")]
+    live.received('{"text":"hi"}')
+    live.named("run_1")
+    live.frame("start", b"{}", 1)
+    assert live.ended(HttpError("UPSTREAM_ERROR", "the run failed later")) != []
     for _ in range(19):
-        assert told(live.received("?")) == [("error", "MALFORMED_REQUEST")]
-    assert told(live.received("?")) == [
-        ("error", "MALFORMED_REQUEST"),
-        ("warning", "CLOSING"),
-        (1008, "MALFORMED_REQUEST"),
-    ]
+        assert refused(live) == [("error", "MALFORMED_REQUEST")]
+    assert refused(live) == [("error", "MALFORMED_REQUEST"), ("warning", "CLOSING"), (1008, "MALFORMED_REQUEST")]
     assert live.received('{"text":"hi"}') == []
+
+
+@pytest.mark.parametrize("between", ['{"type":"ping"}', '{"type":"stop","run_id":"run_1"}'])
+def test_pings_and_stops_forgive_nothing(between: str) -> None:
+    live = session()
+    for _ in range(19):
+        assert bad_turn(live) == [("error", "MALFORMED_REQUEST")]
+        assert live.received(between) != []
+    assert bad_turn(live)[-1] == (1008, "MALFORMED_REQUEST")
+
+
+def test_a_turn_that_the_server_could_not_take_is_not_held_against_the_client() -> None:
+    live = session()
+    for _ in range(40):
+        assert bad_turn(live, "TOO_MANY_RUNS") == [("error", "TOO_MANY_RUNS")]
 
 
 @pytest.mark.parametrize(

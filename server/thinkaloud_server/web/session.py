@@ -28,7 +28,8 @@ DONE = 1000
 GOING_AWAY = 1001
 POLICY = 1008
 
-# So many messages in a row that mean nothing: this client will not mend.
+# So many refusals, and no event of any stream between them: this client will not mend. Pings and stops between them
+# say nothing about that.
 _REFUSALS_MAX = 20
 # Told before the close: what an endpoint or a policy decided, not what the connection itself broke.
 _ANNOUNCED = frozenset({GOING_AWAY, POLICY, 4401, 4408, 4429})
@@ -142,7 +143,7 @@ class Session:
             return self._stop(message)
         if kind == "resume":
             return self._begin("resume", message)
-        return self._accepted(Say(_PONG))
+        return [Say(_PONG)]
 
     def received_bytes(self) -> list[Action]:
         """A binary message: this face speaks text (RFC 6455 section 7.4.1, code 1003)."""
@@ -161,6 +162,7 @@ class Session:
     def frame(self, case: str, data: bytes, sequence: int) -> str:
         """One event as it is written; the name of the case needs no escaping, as names of fields never do."""
         self._last_case = case
+        self._refusals = 0
         return f'{{"event":"{case}","sequence":{sequence}{self._head}{data.decode()}}}'
 
     @property
@@ -179,10 +181,13 @@ class Session:
         self.state = Idle()
         self._head = _DATA
         told = self._last_case == words.ERROR
+        began = bool(self._last_case)
         self._last_case = ""
         said: list[Action] = [] if error is None or told else [self._error(error)]
         if error is not None and error.close:
             return said + self._close(error.close, error.code, error.message)
+        if error is not None and not began and not error.retryable and (weary := self._weary(error)):
+            return said + weary
         if self._draining:
             return said + self.leave()
         if self._single:
@@ -221,13 +226,13 @@ class Session:
 
     def _stop(self, fields: dict[str, Any]) -> list[Action]:
         if fields.get(words.RUN):
-            return self._accepted(Stop(fields))
+            return [Stop(fields)]
         if isinstance(self.state, Streaming) and not self.state.run_id:
             self.state = Streaming(stop=Stop(fields))
-            return self._accepted()
+            return []
         if not self._run_id:
             return self._refused(HttpError("VALIDATION_FAILED", "there is nothing to stop: no run was begun here"))
-        return self._accepted(Stop({**fields, words.RUN: self._run_id}))
+        return [Stop({**fields, words.RUN: self._run_id})]
 
     def _begin(self, what: Literal["turn", "resume"], fields: dict[str, Any]) -> list[Action]:
         if isinstance(self.state, Streaming):
@@ -235,18 +240,18 @@ class Session:
             return self._refused(busy)
         self.state = Streaming()
         self._run_id = ""
-        return self._accepted(Begin(what, fields))
-
-    def _accepted(self, *actions: Action) -> list[Action]:
-        self._refusals = 0
-        return [*actions]
+        return [Begin(what, fields)]
 
     def _refused(self, error: HttpError) -> list[Action]:
-        self._refusals += 1
         actions = self.failed(error)
-        if self._refusals >= _REFUSALS_MAX and not isinstance(self.state, Closed):
-            actions += self._close(POLICY, error.code, f"{self._refusals} messages in a row were refused")
-        return actions
+        return actions if isinstance(self.state, Closed) else actions + self._weary(error)
+
+    def _weary(self, error: HttpError) -> list[Action]:
+        """One more refusal: the close, where it was one too many."""
+        self._refusals += 1
+        if self._refusals < _REFUSALS_MAX:
+            return []
+        return self._close(POLICY, error.code, f"{self._refusals} messages in a row were refused")
 
     def _error(self, error: HttpError) -> Say:
         return Say(_about(words.ERROR, event_data(error, self._request_id, partial=False)))
