@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thinkaloud_server.app.clock import new_id
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.discover import Discovery
-from thinkaloud_server.app.http_face import HttpFace
+from thinkaloud_server.app.serve import http_face
 from thinkaloud_server.app.wiring import assemble
 from thinkaloud_server.engine.engine import Engine
-from thinkaloud_server.web.app import web_app
 
 LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 
@@ -46,7 +44,8 @@ async def whole_server(
         stack.push_async_callback(assembly.engine.close)
         port = await assembly.server.start("127.0.0.1:0")
         stack.push_async_callback(assembly.server.stop, 1.0)
-        face = HttpFace(web_app(assembly.server.local), new_request_id=lambda: new_id("req"))
+        face = http_face(config, assembly)
+        assert face is not None
         http = await face.start("127.0.0.1:0")
         stack.push_async_callback(face.stop, 1.0)
         admin = ""

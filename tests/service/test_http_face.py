@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,8 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fakes.rpc import until
 from thinkaloud_server.app import http_connection
-from thinkaloud_server.app.http_face import WEBSOCKET_MESSAGE_BYTES_MAX, HttpFace, web_settings
+from thinkaloud_server.app.http_face import HttpFace, web_settings
 from thinkaloud_server.rpc.local import PEER
+from thinkaloud_server.web.settings import MESSAGE_BYTES_MAX
 
 
 class Toy:
@@ -61,7 +63,7 @@ class Toy:
 @asynccontextmanager
 async def serving(app: ASGIApp, address: str = "127.0.0.1:0") -> AsyncIterator[tuple[HttpFace, str]]:
     before = asyncio.all_tasks()
-    face = HttpFace(app, new_request_id=lambda: "made")
+    face = HttpFace(app)
     where = await face.start(address)
     try:
         yield face, where
@@ -93,6 +95,15 @@ def told(answer: bytes) -> tuple[bytes, str]:
     return head.split(b"\r\n")[0], json.loads(body)["error"]["code"]
 
 
+def named(answer: bytes) -> str:
+    """The request's id, the same in the header and in the envelope."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    request_id: str = json.loads(body)["error"]["request_id"]
+    assert f"x-request-id: {request_id}".encode() in head.split(b"\r\n")
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", request_id)
+    return request_id
+
+
 async def test_who_calls_is_known_and_the_server_does_not_say_what_it_is() -> None:
     async with serving(Toy()) as (_, address), httpx.AsyncClient() as client:
         answer = await client.get(f"http://{address}/", headers={"x-forwarded-for": "10.0.0.1"})
@@ -110,19 +121,34 @@ async def test_an_ipv6_address_is_told_as_one() -> None:
 async def test_an_address_that_is_taken_is_an_error() -> None:
     async with serving(Toy()) as (_, address):
         with pytest.raises(OSError, match="in use"):
-            await HttpFace(Toy(), new_request_id=lambda: "made").start(address)
+            await HttpFace(Toy()).start(address)
 
 
 @pytest.mark.parametrize(
     "bytes_sent", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"]
 )
-async def test_what_is_no_http_is_told_in_the_envelope_and_not_in_the_log(
+async def test_what_is_no_http_is_told_in_the_envelope_and_not_as_a_fault(
     bytes_sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # as logs.configure does
+    caplog.set_level(logging.INFO, http_connection.logger.name)
     async with serving(Toy()) as (_, address):
-        assert told(await said(address, bytes_sent)) == (b"HTTP/1.1 400 Bad Request", "MALFORMED_REQUEST")
-    assert caplog.records == []
+        answer = await said(address, bytes_sent)
+    assert told(answer) == (b"HTTP/1.1 400 Bad Request", "MALFORMED_REQUEST")
+    assert [(record.message, record.request_id) for record in caplog.records] == [("http_refused", named(answer))]  # type: ignore[attr-defined]  # `extra`
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [("X-Request-ID", "mine-1", True), ("X-Correlation-ID", "mine-1", True), ("X-Request-ID", "no good", False)],
+)
+async def test_a_refusal_below_the_application_has_the_callers_id_where_it_came(
+    name: str, value: str, kept: bool
+) -> None:
+    head = f"GET / HTTP/1.1\r\n{name}: {value}\r\nHost: x\r\n".encode()
+    async with serving(Toy()) as (_, address):
+        answer = await said(address, head + b"no colon\r\n\r\n")
+    assert (named(answer) == value) is kept
 
 
 @pytest.mark.parametrize(
@@ -201,9 +227,9 @@ async def test_the_time_for_a_head_does_not_run_while_an_answer_is_under_way(mon
 
 async def test_a_websocket_message_over_the_limit_closes_it() -> None:
     async with serving(Toy()) as (_, address), connect(f"ws://{address}/", max_size=None) as socket:
-        await socket.send("x" * WEBSOCKET_MESSAGE_BYTES_MAX)
-        assert await socket.recv() == str(WEBSOCKET_MESSAGE_BYTES_MAX)
-        await socket.send("x" * (WEBSOCKET_MESSAGE_BYTES_MAX + 1))
+        await socket.send("x" * MESSAGE_BYTES_MAX)
+        assert await socket.recv() == str(MESSAGE_BYTES_MAX)
+        await socket.send("x" * (MESSAGE_BYTES_MAX + 1))
         with pytest.raises(ConnectionClosed) as caught:
             await socket.recv()
         assert caught.value.rcvd is not None

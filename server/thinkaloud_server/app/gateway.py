@@ -52,7 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace) -> None:
     from thinkaloud_server.app.about import about
-    from thinkaloud_server.app.clock import new_id
     from thinkaloud_server.app.http_face import HttpFace, web_settings
     from thinkaloud_server.web.app import web_app
 
@@ -61,7 +60,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         channel = await stack.enter_async_context(_channel(arguments))
         settings = web_settings(arguments.http_address, info=about())
         app = web_app(channel, settings)
-        face = HttpFace(app, new_request_id=lambda: new_id("req"), see_off=app.drain)
+        face = HttpFace(app, see_off=app.drain)
         try:
             address = await face.start(arguments.http_address)
         except OSError as error:

@@ -6,11 +6,15 @@ uvicorn bounds neither, and answers what it cannot parse with a text of its own;
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from thinkaloud_server.web.asked import request_id_of
 from thinkaloud_server.web.error import HttpError, envelope
+
+logger = logging.getLogger(__name__)
 
 # The web application refuses what is over its own limit with the same words. This one bounds what is in memory until
 # then: a head that never ends.
@@ -88,11 +92,15 @@ class HttpConnection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()  # as in connection_lost: what waits for the body is to hear that it ends
         if cycle is None or cycle.response_complete or unanswered:
-            body = envelope(error, "")
+            # Of the headers so far: what is no HTTP has none, and a head that is too large may have said it before.
+            request_id = request_id_of(self.headers or ())
+            logger.info("http_refused", extra={"reason": error.code, "request_id": request_id})
+            body = envelope(error, request_id)
             head = [
                 f"HTTP/1.1 {error.http} {HTTPStatus(error.http).phrase}",
                 "content-type: application/json",
                 f"content-length: {len(body)}",
+                f"x-request-id: {request_id}",
                 "connection: close",
             ]
             self.transport.write("\r\n".join([*head, "", ""]).encode() + body)

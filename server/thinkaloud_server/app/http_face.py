@@ -7,7 +7,6 @@ second, as it does when it runs by itself.
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -20,17 +19,16 @@ from thinkaloud_server.app.config import is_loopback, split_address
 from thinkaloud_server.app.http_connection import HttpConnection
 from thinkaloud_server.app.socket_protocol import SocketProtocol
 from thinkaloud_server.rpc.local import PEER
+from thinkaloud_server.web.asked import request_id_of
 from thinkaloud_server.web.error import HttpError, envelope
-from thinkaloud_server.web.settings import WebSettings
+from thinkaloud_server.web.settings import MESSAGE_BYTES_MAX, WebSettings
 
-WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
 # Longer than load balancers keep an idle connection, or their next request meets one that is just being closed.
 KEEP_ALIVE_S = 75
 _PING_S = 20.0
 # For last words to be read, before what is left is aborted.
 GOODBYE_S = 1.0
 _BACKLOG = 2048
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _GOING_AWAY = 1001
 
 
@@ -41,14 +39,14 @@ class HttpFace:
         self,
         app: ASGIApp,
         *,
-        new_request_id: Callable[[], str],
+        message_bytes: int = MESSAGE_BYTES_MAX,
         stall_timeout_s: float = 90.0,
         see_off: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        """`see_off` is the application's own way to end its WebSockets within so many seconds; else they are closed."""
+        """`message_bytes` is the most that a WebSocket message has; `see_off` is the application's own way to end its
+        WebSockets within so many seconds; else they are closed."""
         self._app = app
         self._see_off = see_off
-        self._new_request_id = new_request_id
         self._draining = False
         self._stopping = False
         self._websockets: set[Send] = set()
@@ -57,7 +55,7 @@ class HttpFace:
             self._answer,
             http=HttpConnection,
             ws=SocketProtocol,
-            ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
+            ws_max_size=message_bytes,
             # Events are small: a compressor per socket costs memory and time, and saves little.
             ws_per_message_deflate=False,
             ws_ping_interval=_PING_S,
@@ -147,8 +145,7 @@ class HttpFace:
             self._websockets.discard(send)
 
     async def _refuse(self, scope: Scope, send: Send) -> None:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given.decode() if _REQUEST_ID.match(given) else self._new_request_id()
+        request_id = request_id_of(scope["headers"])
         error = HttpError("DRAINING", "the server is shutting down: send it to another replica", retry_after_s=1)
         body = envelope(error, request_id)
         headers = [

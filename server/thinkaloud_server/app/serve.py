@@ -60,7 +60,7 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
         redact.add(assembly.secrets)
         orphans = await assembly.engine.open()
         stack.push_async_callback(assembly.engine.close)
-        face = _http_face(config, assembly)
+        face = http_face(config, assembly)
         # HTTP first: a gRPC server that has started must be stopped before the process can end.
         http = await _listen_http(config, face, stack)
         address = await _listen(config, assembly)
@@ -86,13 +86,12 @@ async def _listen(config: Config, assembly: Assembly) -> str:
     return f"{host}:{port}"
 
 
-def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
+def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
     """The web application on the channel inside the process; None where it is turned off, and then not imported."""
     address = config.server.http
     if not address:
         return None
     from thinkaloud_server.app.about import about
-    from thinkaloud_server.app.clock import new_id
     from thinkaloud_server.app.http_face import HttpFace, web_settings
     from thinkaloud_server.app.wiring import limits_of
     from thinkaloud_server.web.app import web_app
@@ -109,7 +108,6 @@ def _http_face(config: Config, assembly: Assembly) -> HttpFace | None:
     app = web_app(assembly.server.local, settings)
     return HttpFace(
         app,
-        new_request_id=lambda: new_id("req"),
         stall_timeout_s=server.stall_timeout_s,
         see_off=app.drain,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -35,13 +36,13 @@ class Asked:
     def of(cls, scope: Scope) -> Asked:
         """What an ASGI scope says, of HTTP or of a WebSocket."""
         headers = Headers(raw=scope["headers"])
-        request_id, correlation_id = _fit(headers.get("x-request-id")), _fit(headers.get("x-correlation-id"))
+        correlation_id = _fit(headers.get("x-correlation-id"))
         return cls(
             verb=scope.get("method", "GET"),
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
-            request_id=request_id or correlation_id or f"req_{secrets.token_hex(16)}",
+            request_id=request_id_of(scope["headers"]),
             correlation_id=correlation_id,
         )
 
@@ -68,6 +69,13 @@ class Asked:
         """The headers that every answer has."""
         ids = [("x-request-id", self.request_id)]
         return [*ids, ("x-correlation-id", self.correlation_id)] if self.correlation_id else ids
+
+
+def request_id_of(raw: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's name for its request, from the headers that came; a fresh one where it gave none that fits."""
+    headers = Headers(raw=list(raw))
+    given = _fit(headers.get("x-request-id")) or _fit(headers.get("x-correlation-id"))
+    return given or f"req_{secrets.token_hex(16)}"
 
 
 def _fit(value: str | None) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from thinkaloud_server.web.openapi import Info
 
 MIB = 1024 * 1024
+# Of one message on a WebSocket, inflated: what the application refuses above, and the connection below it as well.
+MESSAGE_BYTES_MAX = MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class WebSettings:
     headers: int = 128
     retry_ms: int = 1000
     stall_timeout_s: float = 90.0
-    message_bytes: int = MIB
+    message_bytes: int = MESSAGE_BYTES_MAX
     idle_timeout_s: float = 300.0
     stop_timeout_s: float = 30.0
     info: Info = field(default_factory=Info)
