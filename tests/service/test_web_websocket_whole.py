@@ -169,3 +169,17 @@ async def test_a_hundred_watchers_of_one_run_hear_the_same(tmp_path: Path) -> No
                     frames += await client.rest()
         check_whole(frames)
         assert all(watcher.result() == frames for watcher in watchers)
+
+
+async def test_the_size_of_a_message_and_the_patience_with_idle_sockets_are_configured(tmp_path: Path) -> None:
+    server = {"websocket_message_bytes_max": 2048, "websocket_idle_timeout_s": 0.2}
+    async with whole_server(tmp_path, server=server) as whole:
+        url = f"ws://{whole.http}{CHAT}"
+        async with client_of(url) as client:
+            await client.socket.send(" " * 2049)
+            assert (await client.closed())[1] == 1009
+        async with client_of(url) as client:
+            await client.socket.send('{"type":"ping"' + " " * 2000 + "}")
+            frames, code, reason = await client.closed()
+            assert [frame["event"] for frame in frames] == ["pong", "warning"]
+            assert (code, reason) == (4408, "IDLE_TIMEOUT")

@@ -97,11 +97,14 @@ async def test_a_provider_that_does_not_answer_leaves_the_demo_models(tmp_path: 
 
 
 async def test_limits_reach_the_face(tmp_path: Path) -> None:
-    config = configured(tmp_path, "http://127.0.0.1:1/v1", runs={"text_chars_max": 5, "run_s": 60, "runs_max": 3})
+    runs = {"text_chars_max": 5, "run_s": 60, "runs_max": 3}
+    server = {"websocket_message_bytes_max": 2048, "websocket_idle_timeout_s": 0.5}
+    config = configured(tmp_path, "http://127.0.0.1:1/v1", runs=runs, server=server)
     async with assembled(config) as (assembly, client):
         limits = (await client.capabilities()).limits
         assert limits.text_chars == 5
         assert limits.run_s == 60
+        assert (limits.websocket_message_bytes, limits.websocket_idle_s) == (2048, 0.5)
         assert assembly.engine.status().runs_max == 3
 
 

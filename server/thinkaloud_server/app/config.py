@@ -116,6 +116,8 @@ class ServerSection(Section):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     calls_max: Annotated[int, Field(ge=1)] = 20_000
     request_bytes_max: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    websocket_message_bytes_max: Annotated[int, Field(ge=1024)] = 1024 * 1024
+    websocket_idle_timeout_s: Seconds = 300.0
     heartbeat_s: Annotated[float, Field(gt=0, le=15)] = 15.0
     stall_timeout_s: Seconds = 90.0
     drain_grace_s: Annotated[float, Field(ge=0, le=3600)] = 30.0

@@ -103,11 +103,14 @@ def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         server.http_origins,
         body_bytes=server.request_bytes_max,
         stall_timeout_s=server.stall_timeout_s,
+        message_bytes=server.websocket_message_bytes_max,
+        idle_timeout_s=server.websocket_idle_timeout_s,
         info=about(limits_of(config)),
     )
     app = web_app(assembly.server.local, settings)
     return HttpFace(
         app,
+        message_bytes=server.websocket_message_bytes_max,
         stall_timeout_s=server.stall_timeout_s,
         see_off=app.drain,
     )

@@ -241,6 +241,8 @@ def limits_of(config: Config) -> Limits:
     return Limits(
         text_chars=config.runs.text_chars_max,
         request_bytes=config.server.request_bytes_max,
+        websocket_message_bytes=config.server.websocket_message_bytes_max,
+        websocket_idle_s=config.server.websocket_idle_timeout_s,
         iterations=config.runs.iterations_max,
         run_s=round(config.runs.run_s),
         batch_requests=config.runs.batch_requests_max,

@@ -11,7 +11,9 @@ class Limits:
 
     text_chars: int = 500_000
     request_bytes: int = 4 * 1024 * 1024
+    # These two are the HTTP face's to hold; here they are only published.
     websocket_message_bytes: int = 1024 * 1024
+    websocket_idle_s: float = 300.0
     image_bytes: int = 20 * 1024 * 1024
     upload_bytes: int = 20 * 1024 * 1024
     iterations: int = 100

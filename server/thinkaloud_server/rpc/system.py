@@ -43,6 +43,7 @@ def published(limits: Limits) -> pb.Limits:
         max_iterations=limits.iterations,
         run_s=limits.run_s,
         batch_requests=limits.batch_requests,
+        websocket_idle_s=limits.websocket_idle_s,
     )
 
 
