@@ -22,6 +22,7 @@ from thinkaloud.v1 import (
     run_service_pb2_grpc,
     system_service_pb2_grpc,
 )
+from thinkaloud_server.rpc.identify import Authenticator
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.server import RpcServer
 
@@ -65,6 +66,7 @@ async def serving(
     limits: Limits | None = None,
     reflect: bool = False,
     options: Sequence[tuple[str, int]] = (),
+    authenticator: Authenticator | None = None,
 ) -> AsyncIterator[Served]:
     """Serve this engine. At the end nobody watches a run any more and no task is left."""
     engine = engine or FakeEngine()
@@ -78,6 +80,7 @@ async def serving(
         version="1.2.3",
         limits=limits,
         reflect=reflect,
+        authenticator=authenticator,
     )
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     try:

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from fakes.engine import FakeEngine
 from fakes.rpc import Served, serving
 from thinkaloud_server.app.socket_protocol import SocketProtocol
+from thinkaloud_server.rpc.identify import Authenticator
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.web.app import WebApp
 from thinkaloud_server.web.call import Caller
@@ -75,10 +76,14 @@ async def socket_face(
 
 @asynccontextmanager
 async def faced(
-    engine: FakeEngine | None = None, *, heartbeat_s: float = 15.0, **options: Any
+    engine: FakeEngine | None = None,
+    *,
+    heartbeat_s: float = 15.0,
+    authenticator: Authenticator | None = None,
+    **options: Any,
 ) -> AsyncIterator[tuple[Served, Sockets]]:
     async with (
-        serving(engine, limits=Limits(heartbeat_s=heartbeat_s)) as served,
+        serving(engine, limits=Limits(heartbeat_s=heartbeat_s), authenticator=authenticator) as served,
         socket_face(served.channel, **options) as sockets,
     ):
         yield served, sockets

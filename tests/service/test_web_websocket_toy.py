@@ -64,7 +64,7 @@ async def test_what_the_option_does_not_name_is_not_taken() -> None:
         for kind in ("stop", "resume"):
             (refused,) = await client.turn(type=kind, run_id="toy_1")
             assert refused["data"]["code"] == "MALFORMED_REQUEST"
-            assert refused["data"]["message"] == 'type must be one of "count", "ping", or absent'
+            assert refused["data"]["message"] == 'type must be one of "count", "auth", "ping", or absent'
 
 
 async def test_a_stream_that_fails_in_between_says_so_and_closes_as_the_table_says() -> None:

@@ -98,7 +98,7 @@ def test_only_the_cases_that_the_option_names_are_listed() -> None:
 
 def test_a_socket_says_what_goes_each_way() -> None:
     chat = CONTRACT["x-websockets"]["/api/v1/chat/stream"]
-    assert list(chat["client_messages"]) == ["turn", "stop", "resume", "ping"]
+    assert list(chat["client_messages"]) == ["turn", "stop", "resume", "auth", "ping"]
     assert chat["client_messages"]["turn"] == {"$ref": "#/components/schemas/ChatRequest"}
     resume = chat["client_messages"]["resume"]
     assert resume["required"] == ["type", "run_id"]
@@ -116,4 +116,8 @@ def test_a_socket_whose_address_names_the_run_takes_no_turn() -> None:
 
 
 def test_a_socket_without_a_method_that_stops_has_no_stop() -> None:
-    assert list(BOATS["x-websockets"]["/boats/v1/boats/{run_id}/stream"]["client_messages"]) == ["resume", "ping"]
+    assert list(BOATS["x-websockets"]["/boats/v1/boats/{run_id}/stream"]["client_messages"]) == [
+        "resume",
+        "auth",
+        "ping",
+    ]

@@ -125,3 +125,15 @@ def test_only_a_stream_that_resumes_ends_with_nothing_to_say() -> None:
 def test_what_is_deprecated_says_so() -> None:
     assert FIND["deprecated"] is True
     assert "deprecated" not in LET
+
+
+def test_each_operation_names_the_scope_that_it_needs() -> None:
+    asked = {
+        operation["operationId"]: operation.get("security")
+        for path in CONTRACT["paths"].values()
+        for operation in path.values()
+    }
+    assert asked["ChatService_SendMessage"] == [{"bearer": ["chat"]}, {}]
+    assert asked["RunService_GetRun"] == [{"bearer": ["read"]}, {}]
+    assert asked["SystemService_GetHealth"] is None
+    assert set(CONTRACT["components"]["securitySchemes"]) == {"bearer"}

@@ -75,7 +75,7 @@ def test_only_what_is_meant_for_the_service_goes_on() -> None:
         tracestate="a=b",
         x_thinkaloud_fault="reset",
         cookie="c",
-        authorization="d",
+        authorization="Bearer d",
         x_thinkaloud_bad="\xe4",
         # gRPC takes no such name, or wants bytes for it.
         x_thinkaloud_bytes_bin="YQ==",
@@ -86,4 +86,25 @@ def test_only_what_is_meant_for_the_service_goes_on() -> None:
         ("traceparent", "00-1"),
         ("tracestate", "a=b"),
         ("x-thinkaloud-fault", "reset"),
+        ("authorization", "Bearer d"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("Bearer a", "Bearer a"),
+        ("Bearer " + "a" * 9_000, "Bearer " + "a" * 9_000),
+        ("", "-"),
+        ("Bearer \xe4", "-"),
+        ("Bearer \x00", "-"),
+        ("Bearer " + "a" * 16_384, "-"),
+    ],
+    ids=lambda value: repr(value[:12]) + str(len(value)),
+)
+def test_a_credential_goes_on_or_is_one_that_is_not_good(value: str, sent: str) -> None:
+    assert asked(authorization=value).metadata()[1:] == [("authorization", sent)]
+
+
+def test_what_was_learnt_of_a_caller_stands_for_its_header() -> None:
+    assert asked(authorization="Bearer a").metadata("Bearer b")[1:] == [("authorization", "Bearer b")]

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from thinkaloud_server.web.error import FACES, HttpError
-from thinkaloud_server.web.session import Action, Begin, Close, Closed, Idle, Say, Session, Stop, Streaming
+from thinkaloud_server.web.session import (
+    Action,
+    Authenticate,
+    Begin,
+    Close,
+    Closed,
+    Idle,
+    Say,
+    Session,
+    Stop,
+    Strange,
+    Streaming,
+)
 
 
 def session(**options: Any) -> Session:
@@ -297,3 +309,55 @@ def test_a_socket_of_one_stream_closes_at_its_end(error: HttpError | None, expec
     live.opened()
     assert told(live.received('{"text":"hi"}')) == [("error", "CONVERSATION_BUSY")]
     assert told(live.ended(error)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"type":"auth","credential":"k"}', [Authenticate("k")]),
+        ('{"type":"ping"}', [("pong", "")]),
+        ('{"type":"auth"}', [("error", "MALFORMED_REQUEST")]),
+        ('{"type":"auth","credential":""}', [("error", "MALFORMED_REQUEST")]),
+        ('{"type":"auth","credential":["k"]}', [("error", "MALFORMED_REQUEST")]),
+        ('{"type":"auth","credential":"k","text":"hi"}', [("error", "MALFORMED_REQUEST")]),
+    ],
+)
+@pytest.mark.parametrize("strange", [True, False])
+def test_who_calls_may_be_said_at_any_time(text: str, expected: list[Any], strange: bool) -> None:
+    assert told(session(strange=strange).received(text)) == expected
+
+
+@pytest.mark.parametrize("text", ['{"text":"hi"}', '{"type":"stop"}', '{"type":"resume","run_id":"run_1"}'])
+def test_nothing_is_done_for_a_stranger(text: str) -> None:
+    stranger = session(strange=True)
+    assert told(stranger.received(text)) == [
+        ("error", "AUTH_REQUIRED"),
+        ("warning", "CLOSING"),
+        (4401, "AUTH_REQUIRED"),
+    ]
+    assert stranger.state == Closed()
+
+
+def test_a_stranger_who_is_known_is_served() -> None:
+    stranger = session(strange=True)
+    assert told(stranger.authenticated(b"{}")) == [("authenticated", "")]
+    assert stranger.received('{"text":"hi"}') == [Begin("turn", {"text": "hi"})]
+
+
+def test_a_bad_credential_closes_a_strangers_socket_and_no_others() -> None:
+    bad = HttpError("AUTH_INVALID", "no")
+    stranger, known = session(strange=True), streaming()
+    assert told(stranger.denied(bad))[-1] == (4401, "AUTH_INVALID")
+    assert told(known.denied(bad)) == [("error", "AUTH_INVALID")]
+    assert known.state == Streaming("run_1")
+    assert told(known.authenticated(b"{}")) == [("authenticated", "")]
+    assert known.state == Streaming("run_1")
+    many = [told(known.denied(bad)) for _ in range(30)]
+    assert (1008, "AUTH_INVALID") in [each for said in many for each in said]
+
+
+def test_a_stranger_is_not_waited_for() -> None:
+    stranger = session(strange=True)
+    assert stranger.state == Strange()
+    assert told(stranger.unknown(10)) == [("warning", "CLOSING"), (4401, "AUTH_REQUIRED")]
+    assert stranger.authenticated(b"{}") == []

@@ -100,6 +100,7 @@ class WebApp:
         guard.check_origin(headers, asked.verb, settings, stream=route.method.server_streaming)
         body = await self._body(asked, route, receive)
         query = asked.query_items()
+        guard.check_query(query)
         if not route.method.server_streaming:
             message = message_of(route, values, query, body)
             rest.take_key(message, route, asked)

@@ -15,6 +15,8 @@ from thinkaloud_server.web.error import HttpError
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,4096}\Z")
+_AUTHORIZATION = "authorization"
+_CREDENTIAL = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,16382}[\x21-\x7e])?\Z")
 _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Goes on as gRPC metadata under the same name; and whatever has the prefix. HTTP allows names that gRPC does not, and a
 # channel to a network fails on them, or waits for ever; a name that ends with "-bin" would promise it bytes.
@@ -57,13 +59,15 @@ class Asked:
         except ValueError:
             raise HttpError("MALFORMED_REQUEST", "the query is not UTF-8, or has over 1000 parameters") from None
 
-    def metadata(self) -> list[tuple[str, str | bytes]]:
-        """What the service is told of this request beside its message."""
+    def metadata(self, authorization: str = "") -> list[tuple[str, str | bytes]]:
+        """What the service is told of this request beside its message; who calls, as this says or else its header."""
         found: list[tuple[str, str | bytes]] = [("x-request-id", self.request_id)]
         for name, value in self.headers.items():
             if _FORWARDED.match(name) and _VISIBLE.match(value):
                 found.append((name, value))
-        return found
+        given = [authorization] if authorization else self.headers.getlist(_AUTHORIZATION)
+        # What no credential looks like stays one that is not good: left out, it would be none at all.
+        return found + [(_AUTHORIZATION, each if _CREDENTIAL.match(each) else "-") for each in given]
 
     def ids(self) -> list[tuple[str, str]]:
         """The headers that every answer has."""

@@ -1,7 +1,8 @@
 """One WebSocket while it is open: what waits around its session (session.py).
 
-Two tasks serve a socket: one reads it, and while a stream is open a second one writes its events. Leaving the socket
-leaves the stream; what then becomes of the run is the service's to decide. One timer per socket, moved on lazily, looks
+Two tasks serve a socket: one reads it, and while a stream is open a second one writes its events; where the service
+holds sockets (hold.py), a third waits for the end of that. Leaving the socket leaves the stream; what then becomes of
+the run is the service's to decide. One timer per socket, moved on lazily, looks
 for a client that stopped reading and for one that stopped asking: arming one per event would cost more than the event.
 """
 
@@ -22,13 +23,25 @@ from starlette.types import Receive, Scope, Send
 
 from thinkaloud_server.web import words
 from thinkaloud_server.web.asked import Asked
-from thinkaloud_server.web.call import Caller
+from thinkaloud_server.web.call import Caller, Metadata
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.fill import fill
+from thinkaloud_server.web.hold import Gate, Hold
 from thinkaloud_server.web.route import Socket
-from thinkaloud_server.web.session import Action, Begin, Close, Closed, Idle, Say, Session, Stop
+from thinkaloud_server.web.session import (
+    Action,
+    Authenticate,
+    Begin,
+    Close,
+    Closed,
+    Idle,
+    Say,
+    Session,
+    Stop,
+    Strange,
+)
 from thinkaloud_server.web.settings import WebSettings
-from thinkaloud_server.web.write import event_of
+from thinkaloud_server.web.write import event_of, json_of
 
 logger = logging.getLogger("thinkaloud.web")
 
@@ -54,13 +67,14 @@ class Methods:
         face = socket.face
         return cls(socket.method, known.get(face.stop), known.get(face.resume), bool(socket.template.variables))
 
-    def session(self, request_id: str) -> Session:
+    def session(self, request_id: str, *, strange: bool) -> Session:
         siblings = {"stop": self.stop, "resume": None if self.single else self.resume}
         return Session(
             turn=re.sub(r"(?<!^)(?=[A-Z])", "_", self.turn.name).lower(),
             takes=[name for name, method in siblings.items() if method is not None],
             request_id=request_id,
             single=self.single,
+            strange=strange,
         )
 
 
@@ -80,15 +94,22 @@ class Connection:
         scope: Scope,
         receive: Receive,
         send: Send,
+        *,
+        gate: Gate | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self._methods = methods
         self._caller = caller
         self._settings = settings
         self._asked = asked
         self._metadata = asked.metadata()
+        self._gate = gate
+        self._hold = hold
+        self._holding: asyncio.Task[None] | None = None
+        self._opening: Callable[[], Message] | None = None
         self._receive = receive
         self._asgi_send = send
-        self._session = methods.session(asked.request_id)
+        self._session = methods.session(asked.request_id, strange=gate is not None and hold is None)
         self._cut: _Cut | None = (scope.get("extensions") or {}).get(CUT, {}).get("cut")
         self._clock = asyncio.get_running_loop().time
         self._group = asyncio.TaskGroup()
@@ -96,17 +117,18 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._stream: asyncio.Task[None] | None = None
         self._sending = 0
-        self._sent_at = self._heard_at = self._clock()
+        self._began_at = self._sent_at = self._heard_at = self._clock()
         self._parting: Sequence[Action] = ()
 
     async def serve(self, opening: Callable[[], Message] | None) -> None:
         """Accept, and converse until either side leaves."""
+        self._opening = opening
         await self._receive()
         try:
             headers = [(name.encode(), value.encode()) for name, value in self._asked.ids()]
             await self._asgi_send({"type": "websocket.accept", "headers": headers})
             async with self._patience:
-                await self._converse(opening)
+                await self._converse()
         except TimeoutError:
             if not self._patience.expired():
                 raise
@@ -116,6 +138,8 @@ class Connection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            if self._hold is not None:
+                await self._hold.close()
 
     async def drain(self) -> None:
         await self._part(self._session.drain())
@@ -124,13 +148,13 @@ class Connection:
         self._leave_stream()
         await self._part(self._session.leave())
 
-    async def _converse(self, opening: Callable[[], Message] | None) -> None:
+    async def _converse(self) -> None:
         self._look()
         async with self._group:
             try:
-                if opening is not None:
-                    self._session.opened()
-                    await self._open(self._methods.turn, opening)
+                if self._hold is not None:
+                    self._holding = self._group.create_task(self._keep(self._hold))
+                await self._open_named()
                 while (message := await self._receive())["type"] == "websocket.receive":
                     self._heard_at = self._clock()
                     if self._session.said_all and self._stream is not None:
@@ -141,6 +165,45 @@ class Connection:
                 pass  # the client is gone; left to the group it would be an error in a group of errors
             finally:
                 self._leave_stream()
+                if self._holding is not None:
+                    self._holding.cancel()
+
+    async def _open_named(self) -> None:
+        """The stream that the address names, once it is known whose socket this is."""
+        if self._opening is not None and isinstance(self._session.state, Idle):
+            opening, self._opening = self._opening, None
+            self._session.opened()
+            await self._open(self._methods.turn, opening)
+
+    async def _authenticate(self, credential: str) -> None:
+        if self._gate is None:
+            await self._do(self._session.authenticated(b"{}"))
+            return
+        try:
+            hold = await self._gate.open(self._asked, credential=credential)
+        except HttpError as error:
+            await self._do(self._session.denied(error))
+            return
+        if self._holding is not None:
+            self._holding.cancel()
+        if self._hold is not None:
+            await self._hold.close()
+        self._hold = hold
+        self._holding = self._group.create_task(self._keep(hold))
+        await self._do(self._session.authenticated(json_of(getattr(hold.held, words.IDENTITY))))
+        await self._open_named()
+        self._look()
+
+    async def _keep(self, hold: Hold) -> None:
+        """Close the socket when the service takes its word back."""
+        error = await hold.over()
+        with suppress(OSError):
+            await self._do(self._session.failed(error))
+            if not error.close:
+                await self._do(self._session.leave())
+
+    def _called_with(self) -> Metadata:
+        return self._metadata if self._hold is None else self._hold.metadata
 
     def _heard(self, message: MutableMapping[str, Any]) -> list[Action]:
         text = message.get("text")
@@ -162,6 +225,8 @@ class Connection:
                     await self._open(method, _filled(method, fields))
                 case Stop(fields):
                     await self._stop(fields)
+                case Authenticate(credential):
+                    await self._authenticate(credential)
                 case Close(code, reason):
                     await self._close(code, reason)
 
@@ -195,7 +260,7 @@ class Connection:
 
     async def _write(self, method: MethodDescriptor, message: Message) -> None:
         session, send = self._session, self._send
-        async with self._caller.stream(method, message, self._metadata) as messages:
+        async with self._caller.stream(method, message, self._called_with()) as messages:
             async for each in messages:
                 case, data, sequence, run_id = event_of(each)
                 if run_id:
@@ -207,7 +272,8 @@ class Connection:
         method = self._methods.stop
         assert method is not None
         try:
-            await self._caller.unary(method, _filled(method, fields)(), self._metadata, self._settings.stop_timeout_s)
+            request = _filled(method, fields)()
+            await self._caller.unary(method, request, self._called_with(), self._settings.stop_timeout_s)
         except HttpError as error:
             await self._do(self._session.failed(error))
 
@@ -245,11 +311,15 @@ class Connection:
             due = self._sent_at + settings.stall_timeout_s
         elif isinstance(self._session.state, Idle):
             due = min(due, self._heard_at + settings.idle_timeout_s)
+        elif isinstance(self._session.state, Strange):
+            due = min(due, self._began_at + settings.auth_timeout_s)
         if due > now:
             self._timer = asyncio.get_running_loop().call_at(due, self._look)
             return
         if self._sending:
             self._parting = self._session.stalled(settings.stall_timeout_s)
+        elif isinstance(self._session.state, Strange):
+            self._parting = self._session.unknown(settings.auth_timeout_s)
         else:
             self._parting = self._session.idle(settings.idle_timeout_s)
         self._patience.reschedule(now)

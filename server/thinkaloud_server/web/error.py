@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,6 +120,16 @@ def fields_of(error: HttpError, request_id: str) -> dict[str, Any]:
 def envelope(error: HttpError, request_id: str) -> bytes:
     """The body of every answer that is an error."""
     return msgspec.json.encode({"error": fields_of(error, request_id)})
+
+
+def refusal_headers(error: HttpError) -> list[tuple[str, str]]:
+    """The error's own headers, and what its status asks for (RFC 9110 sections 10.2.3 and 11.6.1)."""
+    headers = [*error.headers]
+    if error.retry_after_s is not None:
+        headers.append(("retry-after", str(math.ceil(error.retry_after_s))))
+    if error.http == 401:
+        headers.append(("www-authenticate", "Bearer"))
+    return headers
 
 
 def event_data(error: HttpError, request_id: str, *, partial: bool) -> bytes:

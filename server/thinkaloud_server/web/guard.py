@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from thinkaloud_server.web.settings import WebSettings
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]\s]+)(:[0-9]*)?")
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ELSEWHERE = {"cross-site", "same-site"}
+_CREDENTIALS = {"api_key", "api-key", "apikey", "access_token", "authorization", "x-api-key"}
 _EXPOSED = "x-request-id, x-correlation-id, retry-after"
 _PREFLIGHT_S = "600"
 # The rest of a refused body would be read as the next request, or waited for.
@@ -38,6 +40,13 @@ def check_host(headers: Headers, settings: WebSettings) -> None:
     host = _HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
     if host is None or (host["name"] not in settings.hosts and "*" not in settings.hosts):
         raise HttpError("HOST_NOT_ALLOWED", "this host is not served here")
+
+
+def check_query(query: Sequence[tuple[str, str]]) -> None:
+    """Refuse a credential in the address: logs, histories and Referer headers keep addresses."""
+    if any(name.lower() in _CREDENTIALS for name, _ in query):
+        problem = "credentials are not taken from the address: send them as authorization: Bearer ..."
+        raise HttpError("AUTH_REQUIRED", problem)
 
 
 def check_origin(headers: Headers, verb: str, settings: WebSettings, *, stream: bool) -> None:

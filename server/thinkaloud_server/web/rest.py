@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 from google.protobuf.message import Message
 from starlette.types import Send
@@ -11,7 +9,7 @@ from starlette.types import Send
 from thinkaloud_server.web import media, words
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
-from thinkaloud_server.web.error import HttpError, envelope, invalid
+from thinkaloud_server.web.error import HttpError, envelope, invalid, refusal_headers
 from thinkaloud_server.web.route import Route
 from thinkaloud_server.web.write import json_of, plain_of
 
@@ -68,9 +66,5 @@ async def respond(send: Send, status: int, body: bytes, kind: str, extra: Header
 
 async def refuse(send: Send, error: HttpError, request_id: str, extra: Headers, *, last: bool = True) -> None:
     """The envelope, with the error's own headers."""
-    headers = [*extra, *error.headers]
-    if error.retry_after_s is not None:
-        headers.append(("retry-after", str(math.ceil(error.retry_after_s))))
-    if error.http == 401:
-        headers.append(("www-authenticate", "Bearer"))
+    headers = [*extra, *refusal_headers(error)]
     await respond(send, error.http, envelope(error, request_id), media.JSON, headers, last=last)

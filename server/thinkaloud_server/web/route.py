@@ -42,9 +42,12 @@ class Socket:
 class RouteTable:
     """All routes. More particular templates come first, so the first that matches is the one."""
 
-    def __init__(self, routes: Sequence[Route], sockets: Sequence[Socket]) -> None:
+    def __init__(
+        self, routes: Sequence[Route], sockets: Sequence[Socket], holds_socket: MethodDescriptor | None = None
+    ) -> None:
         self.routes = tuple(sorted(routes, key=lambda route: route.template.rank))
         self.sockets = tuple(sorted(sockets, key=lambda socket: socket.template.rank))
+        self.holds_socket = holds_socket
         self.methods: Mapping[str, MethodDescriptor] = {
             method.full_name: method for route in self.routes for method in route.method.containing_service.methods
         }
@@ -116,7 +119,7 @@ def routes_of(services: Iterable[ServiceDescriptor]) -> RouteTable:
             template = Template.of(face.websocket)
             _check_variables(template, method)
             sockets.append(Socket(template, method, face))
-    return RouteTable(routes, sockets)
+    return RouteTable(routes, sockets, next(filter(holds_socket, methods), None))
 
 
 def services_of_contract() -> list[ServiceDescriptor]:
@@ -127,6 +130,12 @@ def services_of_contract() -> list[ServiceDescriptor]:
         if module.name.endswith("_pb2")
     )
     return [service for file in files for service in file.services_by_name.values()]
+
+
+def scope_of(method: MethodDescriptor) -> str:
+    """The scope that the method needs, "open" for none; what names none is for admins (access.proto)."""
+    scope: str = method.GetOptions().Extensions[access_pb2.scope]  # type: ignore[index]
+    return scope or "admin"
 
 
 def holds_socket(method: MethodDescriptor) -> bool:

@@ -5,10 +5,13 @@ answers with actions: `Say` a frame, `Begin` a stream, `Stop` a run, `Close`. Wh
 stream, tells it which run that is (`named`), writes each event as `frame`, and says how the stream `ended`. A stream
 that is open and one that the client asked to stop before its run had a name are states, not flags.
 
-Messages are JSON objects. `type` says what is asked: "stop", "resume", "ping", and the method's own name or no type at
-all for a turn; the other members are the fields of that method's request. An event on the wire is
+Messages are JSON objects. `type` says what is asked: "stop", "resume", "ping", "auth", and the method's own name or no
+type at all for a turn; the other members are the fields of that method's request. An event on the wire is
 `{"event", "sequence", "run_id", "data"}`; what is about this connection, and an answer to a message, has the sequence 0
 and no run_id. A policy close is announced by a `warning`.
+
+A socket of which nobody knows whose it is takes "auth" alone (`credential`: an API key or a token of an issuer), and
+does not live long without. On any other the same message puts a newer credential in the place of the one before.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ _REFUSALS_MAX = 20
 # Told before the close: what an endpoint or a policy decided, not what the connection itself broke.
 _ANNOUNCED = frozenset({GOING_AWAY, POLICY, 4401, 4408, 4429})
 
+_WHO = 'say who calls: {"type": "auth", "credential": "<API key or token>"}'
 _PONG = '{"event":"pong","sequence":0,"data":{}}'
 _DATA = ',"data":'
 
@@ -63,6 +67,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Ask whose this credential is."""
+
+    credential: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close with this code; nothing is said afterwards."""
 
@@ -70,7 +81,12 @@ class Close:
     reason: str
 
 
-Action = Say | Begin | Stop | Close
+Action = Say | Begin | Stop | Authenticate | Close
+
+
+@dataclass(frozen=True, slots=True)
+class Strange:
+    """Nobody knows whose socket this is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +107,12 @@ class Closed:
     """Nothing is said or heard any more."""
 
 
-State = Idle | Streaming | Closed
+State = Strange | Idle | Streaming | Closed
 
 
 class Session:
     """One socket. `turn` is the type of a message that begins a stream, `takes` are the types besides it; a `single`
-    one closes after its first stream."""
+    one closes after its first stream; a `strange` one is nobody's yet."""
 
     __slots__ = (
         *("_draining", "_head", "_last_case", "_refusals", "_request_id", "_run_id", "_single", "_takes", "_turn"),
@@ -104,11 +120,17 @@ class Session:
     )
 
     def __init__(
-        self, *, turn: str, takes: Sequence[str] = ("stop", "resume"), request_id: str = "", single: bool = False
+        self,
+        *,
+        turn: str,
+        takes: Sequence[str] = ("stop", "resume"),
+        request_id: str = "",
+        single: bool = False,
+        strange: bool = False,
     ) -> None:
-        self.state: State = Idle()
+        self.state: State = Strange() if strange else Idle()
         self._turn = turn
-        self._takes = (*takes, "ping")
+        self._takes = (*takes, "auth", "ping")
         self._request_id = request_id
         self._single = single
         self._draining = False
@@ -134,6 +156,10 @@ class Session:
         if not isinstance(message, dict):
             return self._refused(HttpError("MALFORMED_REQUEST", "a message is a JSON object"))
         kind = message.pop("type", None)
+        if kind == "auth":
+            return self._authenticate(message)
+        if isinstance(self.state, Strange) and kind != "ping":
+            return self.failed(HttpError("AUTH_REQUIRED", _WHO))
         if kind is None or kind == self._turn:
             return self._begin("turn", message)
         if kind not in self._takes:
@@ -203,6 +229,23 @@ class Session:
             said += self._close(error.close, error.code, error.message)
         return said
 
+    def authenticated(self, identity: bytes) -> list[Action]:
+        """It is known whose socket this is."""
+        if isinstance(self.state, Strange):
+            self.state = Idle()
+        return [] if isinstance(self.state, Closed) else [Say(_about("authenticated", identity))]
+
+    def denied(self, error: HttpError) -> list[Action]:
+        """That credential is not good. Who had a good one keeps it as long as it holds."""
+        if isinstance(self.state, Strange | Closed):
+            return self.failed(error)
+        return [self._error(error), *self._weary(error)]
+
+    def unknown(self, auth_s: float) -> list[Action]:
+        """Nobody said for so long whose socket this is."""
+        error = HttpError("AUTH_REQUIRED", f"nobody said within {auth_s:g} s who calls")
+        return self._close(error.close, error.code, error.message)
+
     def idle(self, idle_s: float) -> list[Action]:
         """Nothing was asked for so long."""
         error = HttpError("IDLE_TIMEOUT", f"nothing was asked for {idle_s:g} s")
@@ -233,6 +276,12 @@ class Session:
         if not self._run_id:
             return self._refused(HttpError("VALIDATION_FAILED", "there is nothing to stop: no run was begun here"))
         return [Stop({**fields, words.RUN: self._run_id})]
+
+    def _authenticate(self, fields: dict[str, Any]) -> list[Action]:
+        credential = fields.get("credential")
+        if set(fields) != {"credential"} or not isinstance(credential, str) or not credential:
+            return self._refused(HttpError("MALFORMED_REQUEST", _WHO))
+        return [Authenticate(credential)]
 
     def _begin(self, what: Literal["turn", "resume"], fields: dict[str, Any]) -> list[Action]:
         if isinstance(self.state, Streaming):

@@ -18,8 +18,9 @@ class WebSettings:
     `hosts` are the names that Host may have, without ports; "*" takes any. `origins` are the exact origins whose pages
     may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
     waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. A message on a WebSocket
-    has at most `message_bytes`; a socket where nothing runs and nothing is asked for `idle_timeout_s` is closed. `info`
-    is what `/` and the documentation say of the server.
+    has at most `message_bytes`; a socket where nothing runs and nothing is asked for `idle_timeout_s` is closed. A
+    socket that did not say whose it is has `auth_timeout_s` to do so. `info` is what `/` and the documentation say of
+    the server.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -33,4 +34,5 @@ class WebSettings:
     message_bytes: int = MESSAGE_BYTES_MAX
     idle_timeout_s: float = 300.0
     stop_timeout_s: float = 30.0
+    auth_timeout_s: float = 10.0
     info: Info = field(default_factory=Info)

@@ -1,4 +1,4 @@
-"""The few field names that mean the same in every message: stream_face.proto says so, and nothing else is known."""
+"""The few field names that mean the same everywhere: stream_face.proto and access.proto say so, no other is known."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ RUN = "run_id"
 SEQUENCE = "sequence"
 AFTER = "after_sequence"
 KEY = "idempotency_key"
+# Of the method that is called for every WebSocket (access.proto).
+PATH = "path"
+TOKEN = "token"
+AUTHORIZATION = "authorization"
+IDENTITY = "identity"
 
 # Cases of the event: the life sign, and the two that end a stream. The default name is SSE's own.
 HEARTBEAT = "heartbeat"

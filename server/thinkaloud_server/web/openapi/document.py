@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from thinkaloud_server.web.openapi.comment import Comments, contract_comments
 from thinkaloud_server.web.openapi.event import Events, cases, sockets
 from thinkaloud_server.web.openapi.failure import ENVELOPE, failures
-from thinkaloud_server.web.openapi.operation import operation
+from thinkaloud_server.web.openapi.operation import SCHEMES, operation
 from thinkaloud_server.web.openapi.parameter import COMPONENTS as PARAMETERS
 from thinkaloud_server.web.openapi.schema import ENVELOPE_NAME, Schemas
 from thinkaloud_server.web.route import Route, RouteTable
@@ -26,6 +26,11 @@ _ABOUT = """\
 JSON is protobuf's JSON mapping with the contract's own field names. Fields without presence are always printed; a \
 field that is unknown in a request is refused. `application/json` and `application/vnd.thinkaloud.v1+json` mean the \
 same; another version of the latter is refused.
+
+# Who calls
+
+`Authorization: Bearer` with an API key or a token of an issuer that the server trusts; a server on loopback asks \
+nobody unless it is told to. Each operation names the scope that it needs.
 
 # Errors
 
@@ -42,8 +47,10 @@ do. A failure after the first event is the last event, `error`.
 _SOCKETS = """\
 # WebSockets
 
-A message of the client is a JSON object: a request, or one with a `type`: `stop`, `resume`, `ping`. A message of the \
-server is an event. `x-websockets` in the document has their schemas.
+A message of the client is a JSON object: a request, or one with a `type`: `stop`, `resume`, `ping`, `auth`. A message \
+of the server is an event. `x-websockets` in the document has their schemas. Browsers cannot send `Authorization` with \
+a WebSocket: they open one with `?token=`, as `POST` to the path for socket tokens answers, or say who calls in their \
+first message.
 
 """
 _LIMITS = "# Limits\n\nWhat is above is refused, and nothing is ever truncated.\n\n"
@@ -86,6 +93,7 @@ def documents(table: RouteTable, info: Info, comments: Comments | None = None) -
             "parameters": PARAMETERS,
             "headers": _HEADERS,
             "responses": failures(said),
+            "securitySchemes": SCHEMES,
         },
     }
     if websockets:

@@ -109,6 +109,9 @@ def _socket(socket: Socket, table: RouteTable, schemas: Schemas, events: Events,
         said["resume"] = _message(
             "resume", what, [(f, schemas.field(f, Side.REQUEST)) for f in (*fields, *shared) if f]
         )
+    said["auth"] = _message("auth", "Say who calls, or do so anew. Answered with `authenticated`.", [])
+    said["auth"]["properties"]["credential"] = {"type": "string", "description": "An API key or a token."}
+    said["auth"]["required"].append("credential")
     said["ping"] = _message("ping", "Answered with the event `pong`.", [])
     return {
         "summary": comments.summary(method.full_name),

@@ -18,8 +18,12 @@ from thinkaloud_server.web.openapi.parameter import (
     query_parameters,
 )
 from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side
-from thinkaloud_server.web.route import Route, face_of
+from thinkaloud_server.web.route import Route, face_of, scope_of
 
+_BEARER = "bearer"
+SCHEMES: dict[str, Any] = {
+    _BEARER: {"type": "http", "scheme": "bearer", "description": "An API key, or a JWT of an issuer that is trusted."}
+}
 _HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 
 
@@ -38,6 +42,9 @@ def operation(route: Route, identifier: str, schemas: Schemas, events: Events, c
             *header_parameters(method),
         ],
     }
+    if (scope := scope_of(method)) != "open":
+        # `{}`: a server on loopback asks nobody.
+        said["security"] = [{_BEARER: [scope]}, {}]
     if method.GetOptions().deprecated:
         said["deprecated"] = True
     if route.body:
