@@ -124,6 +124,7 @@ class FakeWatch:
         # Holds and failures stand between events and have no number.
         self._place = after_sequence
         self._held = 0
+        self._waiting: asyncio.Timeout | None = None
 
     async def read(self, idle_s: float) -> Sequence[Logged]:
         page: list[Logged] = []
@@ -146,12 +147,18 @@ class FakeWatch:
             await asyncio.sleep(0)
         return page
 
+    def wake(self) -> None:
+        if self._waiting is not None:
+            self._waiting.reschedule(0.0)
+
     async def _released(self, hold: Hold, idle_s: float) -> bool:
         try:
-            async with asyncio.timeout(idle_s):
+            async with asyncio.timeout(idle_s) as self._waiting:
                 await hold.release.wait()
         except TimeoutError:
             return False
+        finally:
+            self._waiting = None
         return True
 
 

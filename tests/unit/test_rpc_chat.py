@@ -17,6 +17,7 @@ from thinkaloud_server.core.run import Run
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.rpc.call import Call, Metadata
 from thinkaloud_server.rpc.chat import ChatServicer
+from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.limits import Limits
 
 
@@ -59,7 +60,7 @@ class LeftEngine(FakeEngine):
 
 
 async def first_event(engine: LeftEngine) -> object:
-    events = ChatServicer(engine, Limits()).chat(pb.ChatRequest(text="hi"), FakeCall())
+    events = ChatServicer(engine, Limits(), Departure()).chat(pb.ChatRequest(text="hi"), FakeCall())
     try:
         return await anext(events)
     finally:

@@ -15,7 +15,7 @@ from thinkaloud_server.core.event import Error, Event, Start, Token
 from thinkaloud_server.core.run import Append, Closing, NewRun, Run
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.engine.tail import RunTail
-from thinkaloud_server.engine.watch import Watch, check_after
+from thinkaloud_server.engine.watch import POLL_S, Watch, check_after
 from thinkaloud_server.stores.memory import MemoryStore
 
 T, RUN = "t", "run_1"
@@ -80,6 +80,25 @@ async def test_an_idle_read_ends_when_its_time_is_up_and_not_before(store: Memor
         begun = time.monotonic()
         assert await watch.read(0.05) == ()
         assert time.monotonic() - begun > 0.045
+    watch.close()
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["a run of this process", "a run elsewhere"])
+async def test_a_woken_read_answers_at_once_and_the_next_one_waits_again(store: MemoryStore, here: bool) -> None:
+    tail = RunTail(1) if here else None
+    watch = Watch(store, FakeClock(), T, RUN, 1, tail)
+    watch.wake()  # nobody waits
+    for _ in range(2):
+        reading = asyncio.create_task(watch.read(60))
+        assert not (await asyncio.wait((reading,), timeout=0.02))[0]
+        watch.wake()
+        assert await asyncio.wait_for(reading, POLL_S + 1) == ()
+    reading = asyncio.create_task(watch.read(60))
+    await asyncio.sleep(0)
+    await put(store, 2, Token("a"))
+    if tail is not None:
+        tail.extend([Token("a")])
+    assert [logged.sequence for logged in await reading] == [2]
     watch.close()
 
 

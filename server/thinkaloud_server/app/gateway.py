@@ -60,7 +60,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         channel = await stack.enter_async_context(_channel(arguments))
         settings = web_settings(arguments.http_address, info=about())
         app = web_app(channel, settings)
-        face = HttpFace(app, see_off=app.drain)
+        face = HttpFace(app, sockets=app)
         try:
             address = await face.start(arguments.http_address)
         except OSError as error:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +32,14 @@ _BACKLOG = 2048
 _GOING_AWAY = 1001
 
 
+class Sockets(Protocol):
+    """The application's own way to end its WebSockets."""
+
+    async def send_away(self) -> None: ...
+
+    async def drain(self, grace_s: float) -> None: ...
+
+
 class HttpFace:
     """An ASGI application on an address. `drain` refuses what comes, `stop` ends what is there."""
 
@@ -41,12 +49,12 @@ class HttpFace:
         *,
         message_bytes: int = MESSAGE_BYTES_MAX,
         stall_timeout_s: float = 90.0,
-        see_off: Callable[[float], Awaitable[None]] | None = None,
+        sockets: Sockets | None = None,
     ) -> None:
-        """`message_bytes` is the most that a WebSocket message has; `see_off` is the application's own way to end its
-        WebSockets within so many seconds; else they are closed."""
+        """`message_bytes` is the most that a WebSocket message has. Where the application does not end its `sockets` by
+        itself, they are closed."""
         self._app = app
-        self._see_off = see_off
+        self._sockets = sockets
         self._draining = False
         self._stopping = False
         self._websockets: set[Send] = set()
@@ -88,6 +96,11 @@ class HttpFace:
         """Requests and WebSockets under way."""
         return len(self._server.server_state.tasks)
 
+    async def send_away(self) -> None:
+        """Tell WebSockets to go elsewhere: idle ones now, the others after their stream. The rest works as before."""
+        if self._sockets is not None:
+            await self._sockets.send_away()
+
     def drain(self) -> None:
         """Answer 503 to whatever comes from now on; what is under way goes on."""
         self._draining = True
@@ -101,8 +114,8 @@ class HttpFace:
         for server in self._server.servers:
             server.close()
         state = self._server.server_state
-        if self._see_off is not None:
-            goodbyes = [self._see_off(max(grace_s - GOODBYE_S, 0.0))]
+        if self._sockets is not None:
+            goodbyes = [self._sockets.drain(max(grace_s - GOODBYE_S, 0.0))]
         else:
             goodbyes = [_goodbye(send) for send in self._websockets]
         waiting = {asyncio.ensure_future(each) for each in goodbyes}

@@ -112,7 +112,7 @@ def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         app,
         message_bytes=server.websocket_message_bytes_max,
         stall_timeout_s=server.stall_timeout_s,
-        see_off=app.drain,
+        sockets=app,
     )
 
 
@@ -145,9 +145,11 @@ async def _listen_admin(config: Config, assembly: Assembly, stack: AsyncExitStac
 
 
 async def _drain(config: Config, assembly: Assembly, face: HttpFace | None) -> None:
-    """Load balancers are told first, then runs may end, then their watchers, then the rest is closed."""
+    """Load balancers and callers are told first, then runs may end, then their watchers, then the rest is closed."""
     logger.info("draining", extra={"live_runs": assembly.engine.status().live_runs})
     assembly.server.drain()
+    if face is not None:
+        await face.send_away()
     # Over HTTP as over gRPC: what would begin a run is refused by the engine, what is there can still be asked for.
     await assembly.engine.drain(config.server.drain_grace_s)
     await asyncio.gather(assembly.server.stop(CLOSING_S), *([face.stop(CLOSING_S)] if face else []))

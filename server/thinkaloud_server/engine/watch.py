@@ -60,7 +60,8 @@ class Watch:
             tail.watchers += 1
 
     async def read(self, idle_s: float) -> Sequence[Logged]:
-        """The next committed events in order; () when `idle_s` passed with none, or after the terminal event.
+        """The next committed events in order; () when `idle_s` passed with none, after `wake`, or after the terminal
+        event.
 
         Raises ChatError: STORAGE_UNAVAILABLE when the run's log broke, EVENTS_EXPIRED when events were trimmed.
         """
@@ -75,6 +76,14 @@ class Watch:
             if not self.ended and not await self._more():
                 break
         return ()
+
+    def wake(self) -> None:
+        """Let a `read` that waits answer now; one of a run that lives elsewhere does at its next look."""
+        self._idle_until = 0.0
+        if self._waiter is not None and not self._waiter.done():
+            if self._tail is not None:
+                self._tail.forget(self._waiter)
+            self._waiter.set_result(None)
 
     def close(self) -> None:
         """Wait for nothing any more."""
@@ -146,10 +155,8 @@ class Watch:
         self._timer = None
         if loop.time() < self._idle_until:
             self._timer = loop.call_at(self._idle_until, self._on_idle)
-        elif self._waiter is not None and not self._waiter.done():
-            if self._tail is not None:
-                self._tail.forget(self._waiter)
-            self._waiter.set_result(None)
+        else:
+            self.wake()
 
 
 def expired(run: Run) -> ChatError:

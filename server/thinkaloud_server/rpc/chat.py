@@ -14,6 +14,7 @@ from thinkaloud_server.core.run import Run
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.rpc import status, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
+from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.fault import fault_of
 from thinkaloud_server.rpc.interceptors import settled
 from thinkaloud_server.rpc.limits import Limits
@@ -30,9 +31,10 @@ _RESULT_FRAME_BYTES = 32
 class ChatServicer:
     """Turns requests into turns, and the runs that they become into answers."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, limits: Limits, departure: Departure) -> None:
         self._engine = engine
         self._limits = limits
+        self._departure = departure
 
     async def chat(self, request: pb.ChatRequest, call: Call) -> AsyncGenerator[pb.ChatResponse, None]:
         """Begin, and follow from the first event. A queued turn begins late: life signs until then."""
@@ -53,6 +55,7 @@ class ChatServicer:
             after_sequence=0,
             audience=audience,
             heartbeat_s=self._limits.heartbeat_s,
+            departure=self._departure,
             response=pb.ChatResponse,
             call=call,
         )

@@ -25,7 +25,10 @@ class Watch(Protocol):
         """The last sequence that this cursor has passed."""
 
     async def read(self, idle_s: float) -> Sequence[Logged]:
-        """The next committed events; () when `idle_s` passed with none, or after the end."""
+        """The next committed events; () when `idle_s` passed with none, after `wake`, or after the end."""
+
+    def wake(self) -> None:
+        """Let a `read` that waits answer now."""
 
 
 class Models(Protocol):

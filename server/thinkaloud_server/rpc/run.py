@@ -8,6 +8,7 @@ from thinkaloud.v1 import run_service_pb2 as pb
 from thinkaloud_server.core.run import RunState
 from thinkaloud_server.rpc import field, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
+from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.page import fitting
 from thinkaloud_server.rpc.ports import Engine
@@ -21,9 +22,10 @@ _STATES: tuple[RunState, ...] = ("running", "completed", "failed")
 class RunServicer:
     """Runs belong to nobody's connection: any call may name any run of its tenant."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, limits: Limits, departure: Departure) -> None:
         self._engine = engine
         self._limits = limits
+        self._departure = departure
 
     def watch_run(self, request: pb.WatchRunRequest, call: Call) -> AsyncGenerator[pb.WatchRunResponse, None]:
         """Everything after event N."""
@@ -35,6 +37,7 @@ class RunServicer:
             after_sequence=field.after_sequence(request.after_sequence),
             audience=_audience(request),
             heartbeat_s=self._limits.heartbeat_s,
+            departure=self._departure,
             response=pb.WatchRunResponse,
             call=call,
         )

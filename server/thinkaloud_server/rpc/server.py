@@ -1,7 +1,7 @@
 """The gRPC server: services bound by their descriptors, health, reflection, and how it starts and ends.
 
-Ending: `drain` tells load balancers to go elsewhere while everything still works; the engine then refuses new runs
-and ends the live ones; `stop` waits for open calls as long as it is told and closes the rest.
+Ending: `drain` tells load balancers and watchers to go elsewhere while everything still works; the engine then refuses
+new runs and ends the live ones; `stop` waits for open calls as long as it is told and closes the rest.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc import interceptors
 from thinkaloud_server.rpc.chat import ChatServicer
 from thinkaloud_server.rpc.conversation import ConversationServicer
+from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.health import HealthServicer
 from thinkaloud_server.rpc.identify import Authenticator, identify, scopes_of
 from thinkaloud_server.rpc.identity import IdentityServicer
@@ -84,7 +85,8 @@ class RpcServer:
             self.load,
             *([identify(authenticator, scopes_of(_CONTRACT))] if authenticator else ()),
         )
-        services = list(_services(engine, self.limits, clock, new_id, version, authenticator))
+        self._departure = Departure()
+        services = list(_services(engine, self.limits, self._departure, clock, new_id, version, authenticator))
         self._health = HealthServicer({method.service for method in services})
         probes = list(methods_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
         self.methods: Mapping[str, Method] = {method.path: method for method in (*services, *probes)}
@@ -108,8 +110,9 @@ class RpcServer:
         return port
 
     def drain(self) -> None:
-        """Say NOT_SERVING from now on; everything still works."""
+        """Say NOT_SERVING from now on, and RECONNECT to whoever watches a run; everything still works."""
         self._health.drain()
+        self._departure.begin()
 
     async def stop(self, grace_s: float) -> None:
         """Let open calls end for so long, then close."""
@@ -128,19 +131,18 @@ class RpcServer:
 def _services(
     engine: Engine,
     limits: Limits,
+    departure: Departure,
     clock: Clock,
     new_id: Callable[[str], str],
     version: str,
     authenticator: Authenticator | None,
 ) -> Iterator[Method]:
-    conversations = ConversationServicer(engine, limits, clock=clock, new_id=new_id)
-    system = SystemServicer(engine, limits, clock=clock, version=version)
     servicers = (
-        ChatServicer(engine, limits),
-        RunServicer(engine, limits),
-        conversations,
+        ChatServicer(engine, limits, departure),
+        RunServicer(engine, limits, departure),
+        ConversationServicer(engine, limits, clock=clock, new_id=new_id),
         ModelServicer(engine),
-        system,
+        SystemServicer(engine, limits, clock=clock, version=version),
         IdentityServicer(authenticator),
     )
     return chain.from_iterable(map(methods_of, _CONTRACT, servicers))

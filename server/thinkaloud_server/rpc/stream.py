@@ -10,6 +10,7 @@ from thinkaloud.v1 import event_pb2
 from thinkaloud_server.core.event import Complete, Error, Event
 from thinkaloud_server.rpc import status, wire
 from thinkaloud_server.rpc.call import Call
+from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.ports import Engine
 
 
@@ -30,6 +31,15 @@ def heartbeat(response: type[R], last_sequence: int) -> R:
     return message
 
 
+def reconnect(response: type[R], last_sequence: int) -> R:
+    """The server is leaving: go on elsewhere. The run goes on here as long as it may, and so does the stream."""
+    message = response()
+    warning = message.event.warning
+    warning.code = "RECONNECT"
+    warning.message = f"the server is shutting down: connect again, and resume after event {last_sequence}"
+    return message
+
+
 async def follow(
     engine: Engine,
     tenant: str,
@@ -38,6 +48,7 @@ async def follow(
     after_sequence: int,
     audience: wire.Audience,
     heartbeat_s: float,
+    departure: Departure,
     response: type[R],
     call: Call,
 ) -> AsyncGenerator[R, None]:
@@ -49,23 +60,29 @@ async def follow(
     now = asyncio.get_running_loop().time
     said_at = now()
     last: Event | None = None
+    warned = False
     async with engine.watch(tenant, run_id, after_sequence) as watch:
-        while not watch.ended:
-            page = await watch.read(max(said_at + heartbeat_s - now(), 0.0))
-            said = False
-            for logged in page:
-                message = response()
-                if wire.fill_event(message.event, logged, audience):
+        with departure.concerns(watch):
+            while not watch.ended:
+                patience_s = 0.0 if departure.begun and not warned else max(said_at + heartbeat_s - now(), 0.0)
+                page = await watch.read(patience_s)
+                said = False
+                for logged in page:
+                    message = response()
+                    if wire.fill_event(message.event, logged, audience):
+                        said = True
+                        yield message
+                if page:
+                    last = page[-1].event
+                if departure.begun and not warned and not watch.ended:
+                    said = warned = True
+                    yield reconnect(response, watch.last_sequence)
+                # Filtered reasoning may flow for minutes and is silence to this watcher.
+                if not said and now() - said_at >= heartbeat_s and not watch.ended:
                     said = True
-                    yield message
-            if page:
-                last = page[-1].event
-            # Filtered reasoning may flow for minutes and is silence to this watcher.
-            if not said and now() - said_at >= heartbeat_s and not watch.ended:
-                said = True
-                yield heartbeat(response, watch.last_sequence)
-            if said:
-                said_at = now()
+                    yield heartbeat(response, watch.last_sequence)
+                if said:
+                    said_at = now()
     if isinstance(last, Complete):
         call.complete = last
     elif isinstance(last, Error):

@@ -49,9 +49,13 @@ class WebApp:
         self._pages = Pages(table, settings.info)
         self.sockets = WebSockets(caller, table, settings)
 
+    async def send_away(self) -> None:
+        """Tell whoever holds a WebSocket to go elsewhere, and take no new ones; everything else still works."""
+        await self.sockets.send_away()
+
     async def drain(self, grace_s: float) -> None:
-        """Tell whoever holds a connection to go elsewhere; streams have so long to end. Before the server's own end,
-        which ASGI servers do not announce to open WebSockets."""
+        """Send them away, and give their streams so long to end. Before the server's own end, which ASGI servers do not
+        announce to open WebSockets."""
         await self.sockets.drain(grace_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

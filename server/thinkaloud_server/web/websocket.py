@@ -42,6 +42,7 @@ class WebSockets:
         self._live: set[Connection] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._draining = False
 
     def __len__(self) -> int:
         return len(self._live)
@@ -50,6 +51,8 @@ class WebSockets:
         """One handshake and, where it is accepted, its connection to the end."""
         asked = Asked.of(scope)
         try:
+            if self._draining:
+                raise HttpError("DRAINING", "the server is shutting down: connect to another replica", retry_after_s=1)
             guard.check_head(scope, self._settings)
             guard.check_host(asked.headers, self._settings)
             guard.check_origin(asked.headers, asked.verb, self._settings, stream=True)
@@ -87,9 +90,14 @@ class WebSockets:
                 return None
             raise
 
-    async def drain(self, grace_s: float) -> None:
-        """Close idle sockets now, the others when their stream ends, at the latest after this time."""
+    async def send_away(self) -> None:
+        """Take no new sockets, close idle ones now, and each of the others when its stream ends."""
+        self._draining = True
         await asyncio.gather(*(connection.drain() for connection in list(self._live)))
+
+    async def drain(self, grace_s: float) -> None:
+        """Send them all away, and close after this time what is still there."""
+        await self.send_away()
         try:
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
