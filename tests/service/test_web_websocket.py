@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -250,6 +251,14 @@ async def test_pages_of_elsewhere_are_refused_at_the_handshake(origin: str | Non
         assert response.status_code == 403
         error = json.loads(response.body)["error"]
         assert (error["code"], error["request_id"]) == ("ORIGIN_NOT_ALLOWED", "req-1")
+
+
+async def test_a_handshake_that_is_refused_is_no_fault_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    async with faced() as (_, sockets):
+        with pytest.raises(InvalidStatus):
+            async with client_of(sockets.url(), additional_headers={"Origin": "http://evil.example"}):
+                pass
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_there_is_no_socket_elsewhere() -> None:

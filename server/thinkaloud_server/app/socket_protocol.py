@@ -8,6 +8,7 @@ already waits, gives the client a moment to read them, and then drops the connec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -22,6 +23,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if hasattr(self, "scope"):  # a handshake that is none is answered without one
             self.scope["extensions"][CUT] = {"cut": self.cut}
+
+    async def run_asgi(self) -> None:
+        """A handshake that the application refused is complete: uvicorn (0.54) calls that an error in its log."""
+        application = self.app
+
+        async def answered(scope: Any, receive: Any, send: Any) -> None:
+            await application(scope, receive, send)
+            if self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True
+
+        self.app = answered
+        await super().run_asgi()
 
     def cut(self, texts: Sequence[str], code: int, reason: str) -> None:
         """Say this and close, without waiting for room; drop the connection if the client does not read it soon."""
