@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
 from google.protobuf.message import Message
 from starlette.types import Send
 
-from thinkaloud_server.web import media, words
+from thinkaloud_server.web import media
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
-from thinkaloud_server.web.error import HttpError, envelope, invalid, refusal_headers
+from thinkaloud_server.web.error import HttpError, envelope, refusal_headers
 from thinkaloud_server.web.route import Route
-from thinkaloud_server.web.write import json_of, plain_of
 
 Headers = list[tuple[str, str]]
 
@@ -24,35 +22,6 @@ async def unary(asked: Asked, route: Route, message: Message, caller: Caller, se
     kind = media.accepted(asked.headers.getlist("accept"), (media.JSON, media.VENDOR))
     answer, _ = await caller.unary(route.method, message, asked.metadata())
     await respond(send, 200, body_of(answer, route.response_body), kind, extra)
-
-
-def body_of(answer: Message, field: str) -> bytes:
-    """The JSON of the answer, or of one field of it."""
-    if not field:
-        return json_of(answer)
-    part = getattr(answer, field)
-    return json_of(part) if isinstance(part, Message) else msgspec.json.encode(plain_of(answer)[field])
-
-
-def take_key(message: Message, route: Route, asked: Asked) -> str:
-    """Put the Idempotency-Key header into the field for it, in the message or in its body; the key that then stands
-    there. A message without one has nothing that a repetition could spoil, and its header says nothing."""
-    owner = message
-    if not words.has(owner.DESCRIPTOR, words.KEY):
-        field = words.field_of(owner.DESCRIPTOR, route.body)
-        if field is None or field.message_type is None or not words.has(field.message_type, words.KEY):
-            return ""
-        owner = getattr(message, route.body)
-    given = asked.headers.getlist("idempotency-key")
-    present: str = getattr(owner, words.KEY)
-    if not given:
-        return present
-    if len(given) > 1 or not given[0].strip():
-        raise HttpError("IDEMPOTENCY_KEY_INVALID", "the header idempotency-key must be given once and not be empty")
-    if present and present != given[0]:
-        raise invalid(words.KEY, "differs from the header idempotency-key")
-    setattr(owner, words.KEY, given[0])
-    return given[0]
 
 
 async def respond(send: Send, status: int, body: bytes, kind: str, extra: Headers, *, last: bool = True) -> None:
