@@ -368,3 +368,25 @@ async def test_a_reader_of_much_that_is_there_lets_others_have_their_turn() -> N
     beside.cancel()
     assert len(got) == 1000
     assert turns >= 1000 // 64
+
+
+@pytest.mark.parametrize("kind", ["stream", "unary"])
+async def test_a_network_channel_closes_beside_a_call_that_waits(kind: str) -> None:
+    held = asyncio.Event()
+
+    async def waits(request: Any, call: Call) -> Any:
+        await held.wait()
+        return message(1)
+
+    async def streams(request: Any, call: Call) -> AsyncGenerator[Any, None]:
+        yield await waits(request, call)
+
+    toy = Toy(stream=streams, unary=waits)
+    call = toy.stream() if kind == "stream" else toy.unary()
+    await until(lambda: bool(toy.load.calls))
+    async with grpc.aio.insecure_channel("127.0.0.1:1"):
+        pass
+    held.set()
+    answer = await (call.read() if kind == "stream" else call)
+    assert answer.event.sequence == 1
+    call.cancel()

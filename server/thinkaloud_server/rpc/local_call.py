@@ -83,6 +83,10 @@ class LocalCall(Call):
 class LocalRpc(grpc.aio.Call):
     """The client's object of a call: its deadline, its end, and everything that is told of both."""
 
+    # A network channel of this process that is closed looks for its calls among all tasks, takes this one for one of
+    # grpc's own, and fails unless it says that its channel is another.
+    _channel = None
+
     def __init__(self, call: LocalCall, timeout_s: float | None, ended: Callable[[LocalRpc], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._call = call
