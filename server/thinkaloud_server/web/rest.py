@@ -24,6 +24,35 @@ async def unary(asked: Asked, route: Route, message: Message, caller: Caller, se
     await respond(send, 200, body_of(answer, route.response_body), kind, extra)
 
 
+def body_of(answer: Message, field: str) -> bytes:
+    """The JSON of the answer, or of one field of it."""
+    if not field:
+        return json_of(answer)
+    part = getattr(answer, field)
+    return json_of(part) if isinstance(part, Message) else msgspec.json.encode(plain_of(answer)[field])
+
+
+def take_key(message: Message, route: Route, asked: Asked) -> str:
+    """Put the Idempotency-Key header into the field for it, in the message or in its body; the key that then stands
+    there. A message without one has nothing that a repetition could spoil, and its header says nothing."""
+    owner = message
+    if not words.has(owner.DESCRIPTOR, words.KEY):
+        field = words.field_of(owner.DESCRIPTOR, route.body)
+        if field is None or field.message_type is None or not words.has(field.message_type, words.KEY):
+            return ""
+        owner = getattr(message, route.body)
+    given = asked.headers.getlist("idempotency-key")
+    present: str = getattr(owner, words.KEY)
+    if not given:
+        return present
+    if len(given) > 1 or not given[0].strip():
+        raise HttpError("IDEMPOTENCY_KEY_INVALID", "the header idempotency-key must be given once and not be empty")
+    if present and present != given[0]:
+        raise invalid(words.KEY, "differs from the header idempotency-key")
+    setattr(owner, words.KEY, given[0])
+    return given[0]
+
+
 async def respond(send: Send, status: int, body: bytes, kind: str, extra: Headers, *, last: bool = True) -> None:
     """One whole answer; `kind` is "" for one without a body. It is sent at once, and ended when it is `last`."""
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in extra]
