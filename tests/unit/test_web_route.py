@@ -47,7 +47,7 @@ def made(*rules: http_pb2.HttpRule, client_streaming: bool = False, stop: str = 
         ("GET", "/api/v1/runs/r/events", "WatchRun", {"run_id": "r"}),
         ("GET", "/api/v1/chat/stream-sse", "Chat", {}),
         ("POST", "/api/v1/conversations/create", "CreateConversation", {}),
-        ("GET", "/api/v1/conversations/create", "GetConversation", {"conversation_id": "create"}),
+        ("GET", "/api/v1/conversations/creates", "GetConversation", {"conversation_id": "creates"}),
     ],
 )
 def test_a_request_finds_its_method(verb: str, path: str, method: str, values: dict[str, str]) -> None:
@@ -69,6 +69,13 @@ def test_another_verb_is_refused_with_those_that_are_allowed() -> None:
     assert (refused.value.http, dict(refused.value.headers)) == (405, {"allow": "GET, HEAD, OPTIONS"})
     with pytest.raises(HttpError):
         TABLE.find("HEAD", "/api/v1/runs/r/events")
+
+
+def test_a_path_of_the_contract_is_no_id_for_another_verb() -> None:
+    assert TABLE.allowed("/api/v1/conversations/create") == ["POST", "OPTIONS"]
+    with pytest.raises(HttpError) as refused:
+        TABLE.find("GET", "/api/v1/conversations/create")
+    assert (refused.value.http, dict(refused.value.headers)) == (405, {"allow": "POST, OPTIONS"})
 
 
 def test_a_websocket_is_found_with_its_variables() -> None:

@@ -40,7 +40,11 @@ class Socket:
 
 
 class RouteTable:
-    """All routes. More particular templates come first, so the first that matches is the one."""
+    """All routes. More particular templates come first, so the first that matches is the one.
+
+    A path that stands in a template as it is belongs to those routes alone, whatever its verb: OpenAPI 3.1 matches
+    concrete paths before templated ones (4.8.8), and an id in the place of a word is a mistake that 405 tells best.
+    """
 
     def __init__(
         self, routes: Sequence[Route], sockets: Sequence[Socket], holds_socket: MethodDescriptor | None = None
@@ -51,16 +55,15 @@ class RouteTable:
         self.methods: Mapping[str, MethodDescriptor] = {
             method.full_name: method for route in self.routes for method in route.method.containing_service.methods
         }
-        self._literal = {
-            (route.verb, route.template.text): route
-            for route in self.routes
-            if not set("{*") & set(route.template.text)
-        }
+        self._literal: dict[str, dict[str, Route]] = {}
+        for route in self.routes:
+            if not set("{*") & set(route.template.text):
+                self._literal.setdefault(route.template.text, {})[route.verb] = route
 
     def find(self, verb: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route of this request and its path variables. HEAD is what GET would be, without running a stream."""
         asked = "GET" if verb == "HEAD" else verb
-        route = self._literal.get((asked, path))
+        route = self._literal.get(path, {}).get(asked)
         if route is not None and (verb != "HEAD" or not route.method.server_streaming):
             return route, {}
         allowed = self._allowed(path)
@@ -89,7 +92,8 @@ class RouteTable:
 
     def _allowed(self, path: str) -> list[str]:
         verbs: dict[str, None] = {}
-        for route in self.routes:
+        literal = self._literal.get(path)
+        for route in self.routes if literal is None else literal.values():
             if route.verb not in verbs and route.template.match(path) is not None:
                 verbs[route.verb] = None
                 if route.verb == "GET" and not route.method.server_streaming:
