@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # n
 
 from fakes.boats import boat_comments, boat_service
 from thinkaloud.v1 import chat_service_pb2, event_pb2
+from thinkaloud_server.web.frame import EventStream
 from thinkaloud_server.web.openapi import Info, documents
 from thinkaloud_server.web.openapi.event import cases, event_message
 from thinkaloud_server.web.route import routes_of, services_of_contract
@@ -20,6 +21,7 @@ from thinkaloud_server.web.write import event_of, line_of
 
 CHAT = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"].methods_by_name["Chat"]
 CONTRACT = documents(routes_of(services_of_contract()), Info())
+SERVED = CONTRACT["components"]["schemas"]["ChatEventServed"]
 BOATS = documents(routes_of([boat_service()]), Info("boats"), boat_comments())
 
 
@@ -52,6 +54,19 @@ def test_every_event_of_the_contract_is_written_as_its_schema_says(case: str) ->
     written = msgspec.json.decode(line_of(event_of(chat_service_pb2.ChatResponse(event=event))))
     assert complaints(CONTRACT, "ChatEventFrame", written) == []
     assert complaints(CONTRACT, f"ChatEvent.{case}", written) == []
+
+
+@pytest.mark.parametrize("case", list(cases(CHAT)))
+def test_every_server_sent_event_is_as_its_schema_says(case: str) -> None:
+    event = event_pb2.ChatEvent(sequence=7)
+    getattr(event, case).SetInParent()
+    lines = EventStream("event", 1000).frame(event_of(chat_service_pb2.ChatResponse(event=event)), "run_1").decode()
+    parsed = dict(line.split(": ", 1) for line in lines.splitlines() if line)
+    assert complaints(CONTRACT, "ChatEventServed", parsed) == []
+    (schema,) = (each for each in SERVED["oneOf"] if each["title"] == case)
+    content = {**schema["properties"]["data"]["contentSchema"], "components": CONTRACT["components"]}
+    assert Draft202012Validator(content).is_valid(msgspec.json.decode(parsed["data"]))
+    assert complaints(CONTRACT, "ChatEventServed", {**parsed, "data": {}}) != []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -106,20 +107,27 @@ def test_an_answer_is_the_message_or_the_field_that_the_binding_names() -> None:
 def test_a_stream_answers_with_events_in_two_forms() -> None:
     content = WATCH["responses"]["200"]["content"]
     assert set(content) == {"text/event-stream", "application/x-ndjson"}
-    assert content["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/WatchBoatFrame"}
+    assert content["application/x-ndjson"]["schema"] == {"$ref": "#/components/schemas/WatchBoatFrame"}
+    assert content["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/WatchBoatServed"}
 
 
 def test_the_main_stream_shows_its_events() -> None:
     content = CONTRACT["paths"]["/api/v1/chat/stream-sse"]["post"]["responses"]["200"]["content"]
     shown = [each["value"] for each in content["text/event-stream"]["examples"].values()]
     assert [each["event"] for each in shown] == ["token", "reasoning", "complete", "error", "start", "heartbeat"]
-    assert all(each["data"] for each in shown)
+    assert all(json.loads(each["data"]) for each in shown)
 
 
 def test_only_a_stream_that_resumes_ends_with_nothing_to_say() -> None:
     assert "204" in WATCH["responses"]
     assert "204" not in COUNT["responses"]
     assert "204" not in FIND["responses"]
+
+
+def test_what_the_path_says_is_not_in_the_body() -> None:
+    change = CONTRACT["paths"]["/api/v1/conversations/{conversation_id}"]["patch"]
+    reference = change["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    assert set(CONTRACT["components"]["schemas"][reference.rpartition("/")[2]]["properties"]) == {"title", "metadata"}
 
 
 def test_what_is_deprecated_says_so() -> None:

@@ -24,8 +24,8 @@ _VARIABLE = re.compile(r"\{([\w.]+)(?:=[^{}]*)?\}")
 
 _ABOUT = """\
 JSON is protobuf's JSON mapping with the contract's own field names. Fields without presence are always printed; a \
-field that is unknown in a request is refused. `application/json` and `application/vnd.thinkaloud.v1+json` mean the \
-same; another version of the latter is refused.
+field that is unknown in a request is refused, and `null` means that it is absent. `application/json` and \
+`application/vnd.thinkaloud.v1+json` are the same; another version of the latter is refused.
 
 # Who calls
 
@@ -140,7 +140,9 @@ def _place(route: Route) -> tuple[str, int, bool, str]:
 
 def _requests(table: RouteTable) -> Iterable[Descriptor]:
     for route in table.routes:
-        if route.body:
+        if route.body == "*" and route.template.variables:
+            yield from (field.message_type for field in route.method.input_type.fields if field.message_type)
+        elif route.body:
             yield from _carried(route.method.input_type, route.body)
     for socket in table.sockets:
         if not socket.template.variables:

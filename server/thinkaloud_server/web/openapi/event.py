@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
+from thinkaloud_server.web.media import JSON
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.examples import Example
 from thinkaloud_server.web.openapi.parameter import path_parameters, query_parameters
@@ -14,8 +16,10 @@ from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side, oneofs
 from thinkaloud_server.web.route import RouteTable, Socket, face_of, field_at
 from thinkaloud_server.web.words import AFTER, RUN, SEQUENCE, UNNAMED, field_of
 
-_FRAME = """One event. Over WebSocket and as NDJSON it is this JSON object, a message or a line each. Over SSE `event` \
-is the event's name, `data` its data, and `id` is `<run_id>:<sequence>` where the event is numbered."""
+_FRAME = """One event. Over WebSocket and as NDJSON it is this JSON object, a message or a line each."""
+# As OpenAPI 3.2 describes server-sent events: an object of what a parser of the stream hands out.
+_SERVED = """One server-sent event: `event` is its name, `data` the JSON text of its data, and `id` is \
+`<run_id>:<sequence>` where the event is numbered."""
 
 
 def event_message(method: MethodDescriptor) -> Descriptor:
@@ -59,6 +63,25 @@ class Events:
             }
         return {"$ref": f"#/components/schemas/{name}"}
 
+    def served(self, method: MethodDescriptor) -> Schema:
+        """What one server-sent event of this stream is."""
+        event = event_message(method)
+        name = f"{method.name if face_of(method).cases else event.name}Served"
+        if name not in self.components:
+            self.components[name] = {
+                "title": name,
+                "description": "\n\n".join(filter(None, [_SERVED, self._comments.text(event.full_name)])),
+                "oneOf": [self._served(case, data) for case, data in cases(method).items()],
+            }
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    def served_examples(self, method: MethodDescriptor) -> list[Example]:
+        """The same examples as server-sent events."""
+        return [
+            Example(each.title, {**each.value, "data": msgspec.json.encode(each.value["data"]).decode()})
+            for each in self.examples(method)
+        ]
+
     def examples(self, method: MethodDescriptor) -> list[Example]:
         """The examples of the events' data, each as the event that carries it."""
         return [
@@ -66,6 +89,19 @@ class Events:
             for case, data in cases(method).items()
             for example in self._schemas.examples(data, Side.ANSWER)
         ]
+
+    def _served(self, case: str, data: Descriptor) -> Schema:
+        content = self._schemas.message(data, Side.ANSWER)
+        return {
+            "type": "object",
+            "title": case,
+            "required": ["event", "data"],
+            "properties": {
+                "event": {"const": case},
+                "id": {"type": "string"},
+                "data": {"type": "string", "contentMediaType": JSON, "contentSchema": content},
+            },
+        }
 
     def _case(self, event: Descriptor, case: str, data: Descriptor) -> str:
         name = f"{event.name}.{case}"

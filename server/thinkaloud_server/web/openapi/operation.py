@@ -17,7 +17,7 @@ from thinkaloud_server.web.openapi.parameter import (
     path_parameters,
     query_parameters,
 )
-from thinkaloud_server.web.openapi.schema import Schema, Schemas, Side
+from thinkaloud_server.web.openapi.schema import Schemas, Side
 from thinkaloud_server.web.route import Route, face_of, scope_of
 
 _BEARER = "bearer"
@@ -49,10 +49,8 @@ def operation(route: Route, identifier: str, schemas: Schemas, events: Events, c
         said["deprecated"] = True
     if route.body:
         said["requestBody"] = _body(route, schemas)
-    said["responses"] = {
-        **(_stream(route, events) if streaming else _answer(route, schemas, comments)),
-        **statuses(method.input_type, has_body=bool(route.body)),
-    }
+    answers = _stream(route, events) if streaming else _answer(route, schemas, comments)
+    said["responses"] = {**statuses(method.input_type, has_body=bool(route.body)), **answers}
     return said
 
 
@@ -73,7 +71,7 @@ def _query(route: Route, comments: Comments) -> list[dict[str, Any]]:
 def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
     request = route.method.input_type
     if route.body == "*":
-        schema = schemas.message(request, Side.REQUEST)
+        schema = schemas.body(request, route.template.variables)
     else:
         schema = schemas.field(request.fields_by_name[route.body], Side.REQUEST)
     content = {"schema": schema, **_examples(schemas.examples(body_message(route), Side.REQUEST))}
@@ -96,14 +94,14 @@ def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any
 
 
 def _stream(route: Route, events: Events) -> dict[str, Any]:
-    frame: Schema = events.frame(route.method)
-    each = {"schema": frame, **_examples(events.examples(route.method))}
+    each = {"schema": events.frame(route.method), **_examples(events.examples(route.method))}
+    served = {"schema": events.served(route.method), **_examples(events.served_examples(route.method))}
     answers: dict[str, Any] = {
         "200": {
             "description": "A stream of events, each as the schema says: server-sent events, or by "
             "`Accept: application/x-ndjson` a line of JSON each.",
             "headers": _HEADERS,
-            "content": {EVENT_STREAM: each, LINES: each},
+            "content": {EVENT_STREAM: served, LINES: each},
         }
     }
     if face_of(route.method).resume:

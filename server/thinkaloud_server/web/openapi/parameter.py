@@ -19,9 +19,10 @@ COMPONENTS: dict[str, Any] = {
     "RequestId": {
         "name": "X-Request-ID",
         "in": "header",
-        "description": "The caller's own name for this request; one is made when it is absent or of another form. "
-        "It is in the answer, the log, and the requests to providers. `X-Correlation-ID` is taken the same way.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        "description": "The caller's own name for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; one is "
+        "made when it is absent or of another form. It is in the answer, the log, and the requests to providers. "
+        "`X-Correlation-ID` is taken the same way.",
+        "schema": {"type": "string"},
     },
     "IdempotencyKey": {
         "name": "Idempotency-Key",

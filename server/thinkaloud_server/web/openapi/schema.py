@@ -132,7 +132,8 @@ class Schemas:
         self.components: dict[str, Schema] = {}
         for side, messages in sides.items():
             for message in messages:
-                self.components[self._names[message.full_name, side]] = self._object(message, side)
+                name = self._names[message.full_name, side]
+                self.components[name] = self._object(message, side, name)
 
     def message(self, message: Descriptor, side: Side) -> Schema:
         """The schema of a message, by reference where it is an object of its own fields."""
@@ -154,6 +155,17 @@ class Schemas:
             schema["deprecated"] = True
         return schema
 
+    def body(self, message: Descriptor, variables: Iterable[str]) -> Schema:
+        """The schema of a request's body; what the path says of the message is not said again."""
+        named = sorted(name for name in variables if "." not in name)
+        if not named:
+            return self.message(message, Side.REQUEST)
+        key = f"{message.full_name} without {named}", Side.REQUEST
+        if key not in self._names:
+            name = self._names[key] = self._free_name(message, "")
+            self.components[name] = self._object(message, Side.REQUEST, name, without=named)
+        return {"$ref": f"#/components/schemas/{self._names[key]}"}
+
     def examples(self, message: Descriptor, side: Side) -> list[Example]:
         """The examples of a message; as an answer it has all that is printed."""
         printed = set(_printed(message)) if side is Side.ANSWER else set()
@@ -165,13 +177,15 @@ class Schemas:
             return scalar or {}
         return self.message(field.message_type, side)
 
-    def _object(self, message: Descriptor, side: Side) -> Schema:
+    def _object(self, message: Descriptor, side: Side, name: str, without: Iterable[str] = ()) -> Schema:
         alternatives = list(oneofs(message))
         sentences = [f"At most one of {', '.join(f'`{name}`' for name in names)}." for names in alternatives]
-        schema: Schema = {"type": "object", "title": self._names[message.full_name, side]}
+        schema: Schema = {"type": "object", "title": name}
         if text := "\n\n".join(filter(None, [self._comments.text(message.full_name), *sentences])):
             schema["description"] = text
-        schema["properties"] = {field.name: self.field(field, side) for field in message.fields}
+        schema["properties"] = {
+            field.name: self.field(field, side) for field in message.fields if field.name not in without
+        }
         if side is Side.REQUEST:
             schema["additionalProperties"] = False
         elif printed := _printed(message):
