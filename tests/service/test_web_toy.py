@@ -166,3 +166,10 @@ async def test_what_belongs_to_the_service_is_passed_on() -> None:
         assert toy.metadata["traceparent"] == trace
         assert toy.metadata["x-request-id"] == "c1"
         assert "cookie" not in toy.metadata
+
+
+async def test_a_word_of_an_answer_has_its_status_and_changes_nothing_else() -> None:
+    async with served() as (_, client):
+        answer = await client.get("/toy/echo?text=unwell")
+        assert (answer.status_code, answer.json()["text"]) == (503, "unwell")
+        assert (await client.get("/toy/echo?text=well")).status_code == 200

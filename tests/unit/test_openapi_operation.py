@@ -145,3 +145,11 @@ def test_each_operation_names_the_scope_that_it_needs() -> None:
     assert asked["RunService_GetRun"] == [{"bearer": ["read"]}, {}]
     assert asked["SystemService_GetHealth"] is None
     assert set(CONTRACT["components"]["securitySchemes"]) == {"bearer"}
+
+
+def test_an_answer_with_a_status_of_its_own_is_described_beside_the_failure() -> None:
+    health = CONTRACT["paths"]["/api/v1/health"]["get"]["responses"]
+    content = health["503"]["content"]["application/json"]["schema"]
+    assert [each["$ref"].rpartition("/")[2] for each in content["anyOf"]] == ["GetHealthResponse", "Error"]
+    assert "`unhealthy`" in health["503"]["description"]
+    assert CONTRACT["paths"]["/api/v1/models"]["get"]["responses"]["503"] == {"$ref": "#/components/responses/Error503"}

@@ -80,13 +80,14 @@ async def test_a_refusal_has_its_headers_and_the_envelope(
 
 def test_an_answer_is_the_message_or_one_field_of_it() -> None:
     switched = model_service_pb2.SwitchModelResponse(ok=True, model_id="a/b")
-    assert json.loads(rest.body_of(switched, ""))["ok"] is True
-    assert rest.body_of(switched, "model_id") == b'"a/b"'
+    status, body = rest.answer_of(switched, "")
+    assert (status, json.loads(body)["ok"]) == (200, True)
+    assert rest.answer_of(switched, "model_id") == (200, b'"a/b"')
     listed = model_service_pb2.ListModelsResponse(models=[model_service_pb2.Model(id="a/b")], notes=["n"])
-    assert rest.body_of(listed, "notes") == b'["n"]'
-    assert json.loads(rest.body_of(listed, "models"))[0]["id"] == "a/b"
+    assert rest.answer_of(listed, "notes") == (200, b'["n"]')
+    assert json.loads(rest.answer_of(listed, "models")[1])[0]["id"] == "a/b"
     current = model_service_pb2.GetCurrentModelResponse()
-    assert json.loads(rest.body_of(current, "model"))["id"] == ""
+    assert json.loads(rest.answer_of(current, "model")[1])["id"] == ""
 
 
 @pytest.mark.parametrize(

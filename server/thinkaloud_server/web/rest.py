@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 from google.protobuf.message import Message
 from starlette.types import Send
 
-from thinkaloud_server.web import media
+from thinkaloud_server.web import media, words
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
-from thinkaloud_server.web.error import HttpError, envelope, refusal_headers
+from thinkaloud_server.web.error import HttpError, envelope, invalid, refusal_headers
 from thinkaloud_server.web.route import Route
+from thinkaloud_server.web.status import OK, status_of
+from thinkaloud_server.web.write import json_of, plain_of
 
 Headers = list[tuple[str, str]]
 
@@ -21,15 +24,15 @@ async def unary(asked: Asked, route: Route, message: Message, caller: Caller, se
     """Call, and answer with the response or that field of it which the route names."""
     kind = media.accepted(asked.headers.getlist("accept"), (media.JSON, media.VENDOR))
     answer, _ = await caller.unary(route.method, message, asked.metadata())
-    await respond(send, 200, body_of(answer, route.response_body), kind, extra)
+    await respond(send, *answer_of(answer, route.response_body), kind, extra)
 
 
-def body_of(answer: Message, field: str) -> bytes:
-    """The JSON of the answer, or of one field of it."""
-    if not field:
-        return json_of(answer)
-    part = getattr(answer, field)
-    return json_of(part) if isinstance(part, Message) else msgspec.json.encode(plain_of(answer)[field])
+def answer_of(answer: Message, field: str) -> tuple[int, bytes]:
+    """The status and the JSON of the answer, or of one field of it."""
+    part = getattr(answer, field) if field else answer
+    if isinstance(part, Message):
+        return status_of(part), json_of(part)
+    return OK, msgspec.json.encode(plain_of(answer)[field])
 
 
 def take_key(message: Message, route: Route, asked: Asked) -> str:

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from thinkaloud.v1 import access_pb2 as thinkaloud_dot_v1_dot_access__pb2
+from thinkaloud.v1 import http_status_pb2 as thinkaloud_dot_v1_dot_http__status__pb2
 from thinkaloud.v1 import message_pb2 as thinkaloud_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"thinkaloud/v1/system_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1athinkaloud/v1/access.proto\x1a\x1bthinkaloud/v1/message.proto\"\x12\n\x10GetHealthRequest\"\x87\x03\n\x11GetHealthResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12-\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x34\n\x0eresource_usage\x18\x04 \x01(\x0b\x32\x1c.thinkaloud.v1.ResourceUsage\x12\x34\n\x0e\x61gent_capacity\x18\x05 \x01(\x0b\x32\x1c.thinkaloud.v1.AgentCapacity\x12>\n\x13performance_metrics\x18\x06 \x01(\x0b\x32!.thinkaloud.v1.PerformanceMetrics\x12\x44\n\ncomponents\x18\x07 \x03(\x0b\x32\x30.thinkaloud.v1.GetHealthResponse.ComponentsEntry\x1a\x31\n\x0f\x43omponentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"H\n\rResourceUsage\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x01\x12\r\n\x05\x63pu_s\x18\x02 \x01(\x01\x12\x12\n\nopen_files\x18\x03 \x01(\x05\"T\n\rAgentCapacity\x12\x0b\n\x03max\x18\x01 \x01(\x05\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x05\x12\x11\n\tavailable\x18\x03 \x01(\x05\x12\x13\n\x0butilization\x18\x04 \x01(\x01\"h\n\x12PerformanceMetrics\x12\x12\n\nruns_total\x18\x01 \x01(\x01\x12\x13\n\x0bruns_failed\x18\x02 \x01(\x01\x12\x16\n\x0e\x66irst_token_ms\x18\x03 \x01(\x01\x12\x11\n\tcommit_ms\x18\x04 \x01(\x01\"\x10\n\x0eGetInfoRequest\"\x9b\x01\n\x0fGetInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12\x15\n\rcurrent_model\x18\x04 \x01(\t\x12.\n\tproviders\x18\x05 \x03(\x0b\x32\x1b.thinkaloud.v1.ProviderInfo\x12\r\n\x05store\x18\x06 \x01(\t\"?\n\x0cProviderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64ialect\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\"\x12\n\x10GetStatusRequest\"\x91\x01\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x18\n\x10streaming_active\x18\x02 \x01(\x08\x12\x11\n\tlive_runs\x18\x03 \x01(\x05\x12\x10\n\x08watchers\x18\x04 \x01(\x05\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetCapabilitiesRequest\"\x82\x02\n\x17GetCapabilitiesResponse\x12N\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x38.thinkaloud.v1.GetCapabilitiesResponse.CapabilitiesEntry\x12\x15\n\rcurrent_model\x18\x02 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12%\n\x06limits\x18\x05 \x01(\x0b\x32\x15.thinkaloud.v1.Limits\x1a\x33\n\x11\x43\x61pabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"\xd8\x01\n\x06Limits\x12\x12\n\ntext_chars\x18\x01 \x01(\x05\x12\x15\n\rrequest_bytes\x18\x02 \x01(\x05\x12\x1f\n\x17websocket_message_bytes\x18\x03 \x01(\x05\x12\x13\n\x0bimage_bytes\x18\x04 \x01(\x05\x12\x14\n\x0cupload_bytes\x18\x05 \x01(\x05\x12\x16\n\x0emax_iterations\x18\x06 \x01(\x05\x12\r\n\x05run_s\x18\x07 \x01(\x05\x12\x16\n\x0e\x62\x61tch_requests\x18\x08 \x01(\x05\x12\x18\n\x10websocket_idle_s\x18\t \x01(\x01\"\x16\n\x14GetTokenUsageRequest\"\x81\x02\n\x15GetTokenUsageResponse\x12)\n\x05total\x18\x01 \x01(\x0b\x32\x1a.thinkaloud.v1.TokenTotals\x12@\n\x06models\x18\x02 \x03(\x0b\x32\x30.thinkaloud.v1.GetTokenUsageResponse.ModelsEntry\x12\'\n\x04last\x18\x03 \x01(\x0b\x32\x14.thinkaloud.v1.UsageH\x00\x88\x01\x01\x1aI\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.thinkaloud.v1.TokenTotals:\x02\x38\x01\x42\x07\n\x05_last\"\x81\x01\n\x0bTokenTotals\x12\x0c\n\x04runs\x18\x01 \x01(\x01\x12\r\n\x05input\x18\x02 \x01(\x01\x12\x0e\n\x06output\x18\x03 \x01(\x01\x12\x11\n\treasoning\x18\x04 \x01(\x01\x12\x0e\n\x06\x63\x61\x63hed\x18\x05 \x01(\x01\x12\x15\n\x08\x63ost_usd\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_cost_usd2\x88\x05\n\rSystemService\x12n\n\tGetHealth\x12\x1f.thinkaloud.v1.GetHealthRequest\x1a .thinkaloud.v1.GetHealthResponse\"\x1e\xda\xf3\x18\x04open\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/health\x12\x84\x01\n\x07GetInfo\x12\x1d.thinkaloud.v1.GetInfoRequest\x1a\x1e.thinkaloud.v1.GetInfoResponse\":\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02,\x12\x13/api/v1/system/infoZ\x15\x12\x13/api/v1/system-info\x12v\n\tGetStatus\x12\x1f.thinkaloud.v1.GetStatusRequest\x1a .thinkaloud.v1.GetStatusResponse\"&\xda\xf3\x18\x05\x61\x64min\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/system/status\x12\x86\x01\n\x0fGetCapabilities\x12%.thinkaloud.v1.GetCapabilitiesRequest\x1a&.thinkaloud.v1.GetCapabilitiesResponse\"$\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/capabilities\x12\x7f\n\rGetTokenUsage\x12#.thinkaloud.v1.GetTokenUsageRequest\x1a$.thinkaloud.v1.GetTokenUsageResponse\"#\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/token-usageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"thinkaloud/v1/system_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1athinkaloud/v1/access.proto\x1a\x1fthinkaloud/v1/http_status.proto\x1a\x1bthinkaloud/v1/message.proto\"\x12\n\x10GetHealthRequest\"\x9b\x03\n\x11GetHealthResponse\x12\"\n\x06status\x18\x01 \x01(\tB\x12\xea\xf3\x18\x0e\n\tunhealthy\x10\xf7\x03\x12-\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x34\n\x0eresource_usage\x18\x04 \x01(\x0b\x32\x1c.thinkaloud.v1.ResourceUsage\x12\x34\n\x0e\x61gent_capacity\x18\x05 \x01(\x0b\x32\x1c.thinkaloud.v1.AgentCapacity\x12>\n\x13performance_metrics\x18\x06 \x01(\x0b\x32!.thinkaloud.v1.PerformanceMetrics\x12\x44\n\ncomponents\x18\x07 \x03(\x0b\x32\x30.thinkaloud.v1.GetHealthResponse.ComponentsEntry\x1a\x31\n\x0f\x43omponentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"H\n\rResourceUsage\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x01\x12\r\n\x05\x63pu_s\x18\x02 \x01(\x01\x12\x12\n\nopen_files\x18\x03 \x01(\x05\"T\n\rAgentCapacity\x12\x0b\n\x03max\x18\x01 \x01(\x05\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x05\x12\x11\n\tavailable\x18\x03 \x01(\x05\x12\x13\n\x0butilization\x18\x04 \x01(\x01\"h\n\x12PerformanceMetrics\x12\x12\n\nruns_total\x18\x01 \x01(\x01\x12\x13\n\x0bruns_failed\x18\x02 \x01(\x01\x12\x16\n\x0e\x66irst_token_ms\x18\x03 \x01(\x01\x12\x11\n\tcommit_ms\x18\x04 \x01(\x01\"\x10\n\x0eGetInfoRequest\"\x9b\x01\n\x0fGetInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12\x15\n\rcurrent_model\x18\x04 \x01(\t\x12.\n\tproviders\x18\x05 \x03(\x0b\x32\x1b.thinkaloud.v1.ProviderInfo\x12\r\n\x05store\x18\x06 \x01(\t\"?\n\x0cProviderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64ialect\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\"\x12\n\x10GetStatusRequest\"\x91\x01\n\x11GetStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x18\n\x10streaming_active\x18\x02 \x01(\x08\x12\x11\n\tlive_runs\x18\x03 \x01(\x05\x12\x10\n\x08watchers\x18\x04 \x01(\x05\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetCapabilitiesRequest\"\x82\x02\n\x17GetCapabilitiesResponse\x12N\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x38.thinkaloud.v1.GetCapabilitiesResponse.CapabilitiesEntry\x12\x15\n\rcurrent_model\x18\x02 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12%\n\x06limits\x18\x05 \x01(\x0b\x32\x15.thinkaloud.v1.Limits\x1a\x33\n\x11\x43\x61pabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"\xd8\x01\n\x06Limits\x12\x12\n\ntext_chars\x18\x01 \x01(\x05\x12\x15\n\rrequest_bytes\x18\x02 \x01(\x05\x12\x1f\n\x17websocket_message_bytes\x18\x03 \x01(\x05\x12\x13\n\x0bimage_bytes\x18\x04 \x01(\x05\x12\x14\n\x0cupload_bytes\x18\x05 \x01(\x05\x12\x16\n\x0emax_iterations\x18\x06 \x01(\x05\x12\r\n\x05run_s\x18\x07 \x01(\x05\x12\x16\n\x0e\x62\x61tch_requests\x18\x08 \x01(\x05\x12\x18\n\x10websocket_idle_s\x18\t \x01(\x01\"\x16\n\x14GetTokenUsageRequest\"\x81\x02\n\x15GetTokenUsageResponse\x12)\n\x05total\x18\x01 \x01(\x0b\x32\x1a.thinkaloud.v1.TokenTotals\x12@\n\x06models\x18\x02 \x03(\x0b\x32\x30.thinkaloud.v1.GetTokenUsageResponse.ModelsEntry\x12\'\n\x04last\x18\x03 \x01(\x0b\x32\x14.thinkaloud.v1.UsageH\x00\x88\x01\x01\x1aI\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.thinkaloud.v1.TokenTotals:\x02\x38\x01\x42\x07\n\x05_last\"\x81\x01\n\x0bTokenTotals\x12\x0c\n\x04runs\x18\x01 \x01(\x01\x12\r\n\x05input\x18\x02 \x01(\x01\x12\x0e\n\x06output\x18\x03 \x01(\x01\x12\x11\n\treasoning\x18\x04 \x01(\x01\x12\x0e\n\x06\x63\x61\x63hed\x18\x05 \x01(\x01\x12\x15\n\x08\x63ost_usd\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_cost_usd2\x88\x05\n\rSystemService\x12n\n\tGetHealth\x12\x1f.thinkaloud.v1.GetHealthRequest\x1a .thinkaloud.v1.GetHealthResponse\"\x1e\xda\xf3\x18\x04open\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/health\x12\x84\x01\n\x07GetInfo\x12\x1d.thinkaloud.v1.GetInfoRequest\x1a\x1e.thinkaloud.v1.GetInfoResponse\":\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02,\x12\x13/api/v1/system/infoZ\x15\x12\x13/api/v1/system-info\x12v\n\tGetStatus\x12\x1f.thinkaloud.v1.GetStatusRequest\x1a .thinkaloud.v1.GetStatusResponse\"&\xda\xf3\x18\x05\x61\x64min\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/system/status\x12\x86\x01\n\x0fGetCapabilities\x12%.thinkaloud.v1.GetCapabilitiesRequest\x1a&.thinkaloud.v1.GetCapabilitiesResponse\"$\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/capabilities\x12\x7f\n\rGetTokenUsage\x12#.thinkaloud.v1.GetTokenUsageRequest\x1a$.thinkaloud.v1.GetTokenUsageResponse\"#\xda\xf3\x18\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/token-usageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETHEALTHRESPONSE_COMPONENTSENTRY']._loaded_options = None
   _globals['_GETHEALTHRESPONSE_COMPONENTSENTRY']._serialized_options = b'8\001'
+  _globals['_GETHEALTHRESPONSE'].fields_by_name['status']._loaded_options = None
+  _globals['_GETHEALTHRESPONSE'].fields_by_name['status']._serialized_options = b'\352\363\030\016\n\tunhealthy\020\367\003'
   _globals['_GETCAPABILITIESRESPONSE_CAPABILITIESENTRY']._loaded_options = None
   _globals['_GETCAPABILITIESRESPONSE_CAPABILITIESENTRY']._serialized_options = b'8\001'
   _globals['_GETTOKENUSAGERESPONSE_MODELSENTRY']._loaded_options = None
@@ -51,44 +54,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMSERVICE'].methods_by_name['GetCapabilities']._serialized_options = b'\332\363\030\004read\202\323\344\223\002\026\022\024/api/v1/capabilities'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetTokenUsage']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetTokenUsage']._serialized_options = b'\332\363\030\004read\202\323\344\223\002\025\022\023/api/v1/token-usage'
-  _globals['_GETHEALTHREQUEST']._serialized_start=173
-  _globals['_GETHEALTHREQUEST']._serialized_end=191
-  _globals['_GETHEALTHRESPONSE']._serialized_start=194
-  _globals['_GETHEALTHRESPONSE']._serialized_end=585
-  _globals['_GETHEALTHRESPONSE_COMPONENTSENTRY']._serialized_start=536
-  _globals['_GETHEALTHRESPONSE_COMPONENTSENTRY']._serialized_end=585
-  _globals['_RESOURCEUSAGE']._serialized_start=587
-  _globals['_RESOURCEUSAGE']._serialized_end=659
-  _globals['_AGENTCAPACITY']._serialized_start=661
-  _globals['_AGENTCAPACITY']._serialized_end=745
-  _globals['_PERFORMANCEMETRICS']._serialized_start=747
-  _globals['_PERFORMANCEMETRICS']._serialized_end=851
-  _globals['_GETINFOREQUEST']._serialized_start=853
-  _globals['_GETINFOREQUEST']._serialized_end=869
-  _globals['_GETINFORESPONSE']._serialized_start=872
-  _globals['_GETINFORESPONSE']._serialized_end=1027
-  _globals['_PROVIDERINFO']._serialized_start=1029
-  _globals['_PROVIDERINFO']._serialized_end=1092
-  _globals['_GETSTATUSREQUEST']._serialized_start=1094
-  _globals['_GETSTATUSREQUEST']._serialized_end=1112
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1115
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1260
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=1262
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=1286
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=1289
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=1547
-  _globals['_GETCAPABILITIESRESPONSE_CAPABILITIESENTRY']._serialized_start=1496
-  _globals['_GETCAPABILITIESRESPONSE_CAPABILITIESENTRY']._serialized_end=1547
-  _globals['_LIMITS']._serialized_start=1550
-  _globals['_LIMITS']._serialized_end=1766
-  _globals['_GETTOKENUSAGEREQUEST']._serialized_start=1768
-  _globals['_GETTOKENUSAGEREQUEST']._serialized_end=1790
-  _globals['_GETTOKENUSAGERESPONSE']._serialized_start=1793
-  _globals['_GETTOKENUSAGERESPONSE']._serialized_end=2050
-  _globals['_GETTOKENUSAGERESPONSE_MODELSENTRY']._serialized_start=1968
-  _globals['_GETTOKENUSAGERESPONSE_MODELSENTRY']._serialized_end=2041
-  _globals['_TOKENTOTALS']._serialized_start=2053
-  _globals['_TOKENTOTALS']._serialized_end=2182
-  _globals['_SYSTEMSERVICE']._serialized_start=2185
-  _globals['_SYSTEMSERVICE']._serialized_end=2833
+  _globals['_GETHEALTHREQUEST']._serialized_start=206
+  _globals['_GETHEALTHREQUEST']._serialized_end=224
+  _globals['_GETHEALTHRESPONSE']._serialized_start=227
+  _globals['_GETHEALTHRESPONSE']._serialized_end=638
+  _globals['_GETHEALTHRESPONSE_COMPONENTSENTRY']._serialized_start=589
+  _globals['_GETHEALTHRESPONSE_COMPONENTSENTRY']._serialized_end=638
+  _globals['_RESOURCEUSAGE']._serialized_start=640
+  _globals['_RESOURCEUSAGE']._serialized_end=712
+  _globals['_AGENTCAPACITY']._serialized_start=714
+  _globals['_AGENTCAPACITY']._serialized_end=798
+  _globals['_PERFORMANCEMETRICS']._serialized_start=800
+  _globals['_PERFORMANCEMETRICS']._serialized_end=904
+  _globals['_GETINFOREQUEST']._serialized_start=906
+  _globals['_GETINFOREQUEST']._serialized_end=922
+  _globals['_GETINFORESPONSE']._serialized_start=925
+  _globals['_GETINFORESPONSE']._serialized_end=1080
+  _globals['_PROVIDERINFO']._serialized_start=1082
+  _globals['_PROVIDERINFO']._serialized_end=1145
+  _globals['_GETSTATUSREQUEST']._serialized_start=1147
+  _globals['_GETSTATUSREQUEST']._serialized_end=1165
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1168
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1313
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=1315
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=1339
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=1342
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=1600
+  _globals['_GETCAPABILITIESRESPONSE_CAPABILITIESENTRY']._serialized_start=1549
+  _globals['_GETCAPABILITIESRESPONSE_CAPABILITIESENTRY']._serialized_end=1600
+  _globals['_LIMITS']._serialized_start=1603
+  _globals['_LIMITS']._serialized_end=1819
+  _globals['_GETTOKENUSAGEREQUEST']._serialized_start=1821
+  _globals['_GETTOKENUSAGEREQUEST']._serialized_end=1843
+  _globals['_GETTOKENUSAGERESPONSE']._serialized_start=1846
+  _globals['_GETTOKENUSAGERESPONSE']._serialized_end=2103
+  _globals['_GETTOKENUSAGERESPONSE_MODELSENTRY']._serialized_start=2021
+  _globals['_GETTOKENUSAGERESPONSE_MODELSENTRY']._serialized_end=2094
+  _globals['_TOKENTOTALS']._serialized_start=2106
+  _globals['_TOKENTOTALS']._serialized_end=2235
+  _globals['_SYSTEMSERVICE']._serialized_start=2238
+  _globals['_SYSTEMSERVICE']._serialized_end=2886
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@ import datetime
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from thinkaloud.v1 import access_pb2 as _access_pb2
+from thinkaloud.v1 import http_status_pb2 as _http_status_pb2
 from thinkaloud.v1 import message_pb2 as _message_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

@@ -17,8 +17,9 @@ from thinkaloud_server.web.openapi.parameter import (
     path_parameters,
     query_parameters,
 )
-from thinkaloud_server.web.openapi.schema import Schemas, Side
+from thinkaloud_server.web.openapi.schema import ENVELOPE_NAME, Schema, Schemas, Side
 from thinkaloud_server.web.route import Route, face_of, scope_of
+from thinkaloud_server.web.status import words_of
 
 _BEARER = "bearer"
 SCHEMES: dict[str, Any] = {
@@ -90,7 +91,20 @@ def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any
     else:
         schema = schemas.message(route.method.output_type, Side.ANSWER)
     content = {"schema": schema, **(_examples(schemas.examples(message, Side.ANSWER)) if message else {})}
-    return {"200": {"description": text or "Done.", "headers": _HEADERS, "content": {JSON: content, VENDOR: content}}}
+    done = {"description": text or "Done.", "headers": _HEADERS, "content": {JSON: content, VENDOR: content}}
+    return {"200": done, **(_worded(route, message, schema) if message else {})}
+
+
+def _worded(route: Route, message: Descriptor, schema: Schema) -> dict[str, Any]:
+    """The same answer under another status, by one of its words; failures may have that status as well."""
+    answers: dict[str, Any] = {}
+    either = {"schema": {"anyOf": [schema, {"$ref": f"#/components/schemas/{ENVELOPE_NAME}"}]}}
+    for field, words in words_of(message).items():
+        for word, status in words.items():
+            text = f"The answer, where its `{field}` is `{word}`; or a failure."
+            content = {JSON: either, VENDOR: either}
+            answers[str(status)] = {"description": text, "headers": _HEADERS, "content": content}
+    return answers
 
 
 def _stream(route: Route, events: Events) -> dict[str, Any]:
