@@ -20,14 +20,14 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 from grpc_tools import protoc
 
-from thinkaloud.v1 import http_status_pb2, stream_face_pb2
+from thinkaloud.v1 import http_status_pb2, retired_pb2, stream_face_pb2
 
 HERE = Path(__file__).parent
 PROTO = HERE.parents[1] / "proto"
 # Imported for their places in the pool.
 NEEDED = (
     *(annotations_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2),
-    *(http_status_pb2, stream_face_pb2),
+    *(http_status_pb2, retired_pb2, stream_face_pb2),
 )
 
 

@@ -168,6 +168,25 @@ async def test_what_belongs_to_the_service_is_passed_on() -> None:
         assert "cookie" not in toy.metadata
 
 
+@pytest.mark.parametrize("path", ["/toy/count?to=1&slowly=true", "/toy/count?to=1&slowly=true&fail=before"])
+async def test_a_stream_asked_for_with_a_retired_field_says_so_whatever_comes_of_it(path: str) -> None:
+    async with served() as (_, client):
+        answer = await client.get(path)
+        assert answer.headers["deprecation"] == "@1769904000"
+        assert answer.headers["sunset"] == "Mon, 01 Feb 2027 00:00:00 GMT"
+        assert answer.headers["link"] == '</toy/slowly>; rel="deprecation sunset"'
+        assert "deprecation" not in (await client.get(path.replace("&slowly=true", ""))).headers
+
+
+async def test_a_retired_method_says_so_and_a_retired_field_where_it_is_sent() -> None:
+    async with served() as (_, client):
+        renamed = await client.post("/toy/shelves/1/books/2:rename", json="Faust")
+        assert (renamed.headers["deprecation"], "sunset" in renamed.headers) == ("@1772323200", False)
+        loud = await client.post("/toy/echo", json={"nested": {"loud": True}})
+        assert loud.headers["deprecation"] == "@1767225600"
+        assert "deprecation" not in (await client.post("/toy/echo", json={"nested": {"word": "a"}})).headers
+
+
 async def test_a_word_of_an_answer_has_its_status_and_changes_nothing_else() -> None:
     async with served() as (_, client):
         answer = await client.get("/toy/echo?text=unwell")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fakes.boats import boat_comments, boat_service
+from fakes.toy import toy_service
 from thinkaloud_server.web.openapi import Info, documents
 from thinkaloud_server.web.openapi.document import path_of
 from thinkaloud_server.web.read import message_of
@@ -16,6 +17,7 @@ from thinkaloud_server.web.route import routes_of, services_of_contract
 TABLE = routes_of([boat_service()])
 BOATS = documents(TABLE, Info("boats"), boat_comments())
 CONTRACT = documents(routes_of(services_of_contract()), Info())
+TOY = documents(routes_of([toy_service()]), Info("toy"))
 LET = BOATS["paths"]["/boats/v1/harbours/{harbour.name}/boats"]["post"]
 FIND = BOATS["paths"]["/boats/v1/boats"]["get"]
 WATCH = BOATS["paths"]["/boats/v1/boats/{run_id}/events"]["get"]
@@ -147,9 +149,23 @@ def test_each_operation_names_the_scope_that_it_needs() -> None:
     assert set(CONTRACT["components"]["securitySchemes"]) == {"bearer"}
 
 
+def test_what_is_retired_says_since_when_and_that_answers_tell() -> None:
+    rename = TOY["paths"]["/toy/{name}:rename"]["post"]
+    assert (rename["deprecated"], rename["description"]) == (True, "Retired since 2026-03-01.")
+    count = TOY["paths"]["/toy/count"]["get"]
+    assert "deprecated" not in count
+    (slowly,) = (each for each in count["parameters"] if each.get("name") == "slowly")
+    assert slowly["deprecated"] is True
+    assert slowly["description"] == "Retired since 2026-02-01, and may go on 2027-02-01: /toy/slowly."
+    assert {"Deprecation", "Sunset"} <= set(count["responses"]["200"]["headers"])
+    streaming = CONTRACT["components"]["schemas"]["ChatRequest"]["properties"]["streaming"]
+    assert streaming["deprecated"] is True
+
+
 def test_an_answer_with_a_status_of_its_own_is_described_beside_the_failure() -> None:
     health = CONTRACT["paths"]["/api/v1/health"]["get"]["responses"]
     content = health["503"]["content"]["application/json"]["schema"]
     assert [each["$ref"].rpartition("/")[2] for each in content["anyOf"]] == ["GetHealthResponse", "Error"]
     assert "`unhealthy`" in health["503"]["description"]
+    assert "Deprecation" not in health["200"]["headers"]
     assert CONTRACT["paths"]["/api/v1/models"]["get"]["responses"]["503"] == {"$ref": "#/components/responses/Error503"}

@@ -10,15 +10,18 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 
 from fakes.toy import toy_service
-from thinkaloud.v1 import stream_face_pb2
+from thinkaloud.v1 import retired_pb2, stream_face_pb2
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.route import face_of, field_at, routes_of, services_of_contract
 
 TABLE = routes_of(services_of_contract())
 STREAM_FACE: Any = stream_face_pb2.stream_face
+RETIRED: Any = retired_pb2.retired
 
 
-def made(*rules: http_pb2.HttpRule, client_streaming: bool = False, stop: str = "") -> ServiceDescriptor:
+def made(
+    *rules: http_pb2.HttpRule, client_streaming: bool = False, stop: str = "", since: str = ""
+) -> ServiceDescriptor:
     """A service of one method with these rules, in a pool of its own."""
     file = descriptor_pb2.FileDescriptorProto(name="made.proto", package="made", syntax="proto3")
     message = file.message_type.add(name="Asked")
@@ -32,6 +35,8 @@ def made(*rules: http_pb2.HttpRule, client_streaming: bool = False, stop: str = 
     method.options.Extensions[annotations_pb2.http].CopyFrom(first)
     if stop:
         method.options.Extensions[STREAM_FACE].stop = stop
+    if since:
+        method.options.Extensions[RETIRED].since = since
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return pool.FindServiceByName("made.Made")
@@ -105,6 +110,7 @@ def test_a_custom_verb_and_all_bindings_are_routes() -> None:
         (made(http_pb2.HttpRule(get="/a"), http_pb2.HttpRule(get="/a")), "taken"),
         (made(http_pb2.HttpRule(post="/a"), client_streaming=True), "streams its requests"),
         (made(http_pb2.HttpRule(post="/a"), stop="made.Made.Nothing"), "made.Made.Nothing"),
+        (made(http_pb2.HttpRule(post="/a"), since="1.1.2026"), "made.Made.Do: a day of its retirement"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.types import Receive, Scope, Send
 
-from thinkaloud_server.web import guard, media, rest, sse
+from thinkaloud_server.web import guard, media, rest, retired, sse
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.docs import Pages
@@ -107,11 +107,13 @@ class WebApp:
         guard.check_query(query)
         if not route.method.server_streaming:
             message = message_of(route, values, query, body)
+            extra += retired.headers_of(route.method, message)
             rest.take_key(message, route, asked)
             work = rest.unary(asked, route, message, self._caller, pace, extra)
         else:
             frames = sse.frames_of(asked, query, settings)
             message = message_of(route, values, query, body)
+            extra += retired.headers_of(route.method, message)
             key = rest.take_key(message, route, asked)
             method, message = sse.begun_or_resumed(asked, route, message, key, self._table)
             work = sse.stream(asked, method, message, frames, self._caller, pace, extra)

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 from thinkaloud import v1
 from thinkaloud.v1 import access_pb2, stream_face_pb2
 from thinkaloud_server.web.error import HttpError
+from thinkaloud_server.web.retired import retires
 from thinkaloud_server.web.template import Template
 
 __all__ = ["Route", "RouteTable", "Socket", "Template", "routes_of", "services_of_contract"]
@@ -109,6 +110,7 @@ def routes_of(services: Iterable[ServiceDescriptor]) -> RouteTable:
     methods = [method for service in services for method in service.methods]
     known = {method.full_name for method in methods}
     for method in methods:
+        retires(method)
         for rule in _rules(method):
             route = _route(method, rule)
             if (route.verb, route.template.text) in taken:

@@ -27,10 +27,11 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from thinkaloud.v1 import access_pb2 as thinkaloud_dot_v1_dot_access__pb2
 from thinkaloud.v1 import event_pb2 as thinkaloud_dot_v1_dot_event__pb2
 from thinkaloud.v1 import message_pb2 as thinkaloud_dot_v1_dot_message__pb2
+from thinkaloud.v1 import retired_pb2 as thinkaloud_dot_v1_dot_retired__pb2
 from thinkaloud.v1 import stream_face_pb2 as thinkaloud_dot_v1_dot_stream__face__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n thinkaloud/v1/chat_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1athinkaloud/v1/access.proto\x1a\x19thinkaloud/v1/event.proto\x1a\x1bthinkaloud/v1/message.proto\x1a\x1fthinkaloud/v1/stream_face.proto\"\x8a\x08\n\x0b\x43hatRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12-\n\x08messages\x18\x02 \x03(\x0b\x32\x1b.thinkaloud.v1.InputMessage\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x19\n\x11include_reasoning\x18\x05 \x01(\x08\x12\x37\n\treasoning\x18\x06 \x01(\x0b\x32\x1f.thinkaloud.v1.ReasoningControlH\x00\x88\x01\x01\x12$\n\x17reasoning_only_fallback\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12(\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\rcontext_files\x18\t \x03(\t\x12\x12\n\nimage_path\x18\n \x01(\t\x12\x13\n\x0bimage_paths\x18\x0b \x03(\t\x12\x11\n\timage_url\x18\x0c \x01(\t\x12\x12\n\nimage_urls\x18\r \x03(\t\x12\x1b\n\x0emax_iterations\x18\x0e \x01(\x05H\x02\x88\x01\x01\x12\"\n\x05tools\x18\x0f \x03(\x0b\x32\x13.thinkaloud.v1.Tool\x12\x13\n\x0btool_choice\x18\x10 \x01(\t\x12\x18\n\x0btemperature\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05top_p\x18\x12 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x13 \x01(\x05H\x05\x88\x01\x01\x12\x0c\n\x04stop\x18\x14 \x03(\t\x12\x11\n\x04seed\x18\x15 \x01(\x05H\x06\x88\x01\x01\x12;\n\x0fresponse_format\x18\x16 \x01(\x0b\x32\x1d.thinkaloud.v1.ResponseFormatH\x07\x88\x01\x01\x12:\n\x08metadata\x18\x17 \x03(\x0b\x32(.thinkaloud.v1.ChatRequest.MetadataEntry\x12\x11\n\tstreaming\x18\x18 \x01(\x08\x12\x12\n\x05store\x18\x19 \x01(\x08H\x08\x88\x01\x01\x12\x17\n\x0fidempotency_key\x18\x1a \x01(\t\x12\x13\n\x06\x64\x65tach\x18\x1b \x01(\x05H\t\x88\x01\x01\x12\x0f\n\x07on_busy\x18\x1c \x01(\t\x12\x17\n\x0f\x66\x61llback_models\x18\x1d \x03(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_reasoningB\x1a\n\x18_reasoning_only_fallbackB\x11\n\x0f_max_iterationsB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x14\n\x12_max_output_tokensB\x07\n\x05_seedB\x12\n\x10_response_formatB\x08\n\x06_storeB\t\n\x07_detach\"[\n\x10ReasoningControl\x12\x0e\n\x06\x65\x66\x66ort\x18\x01 \x01(\t\x12\x17\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07summary\x18\x03 \x01(\tB\r\n\x0b_max_tokens\"M\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"L\n\x0eResponseFormat\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06schema\x18\x03 \x01(\t\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"7\n\x0c\x43hatResponse\x12\'\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.thinkaloud.v1.ChatEvent\"A\n\x12SendMessageRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.thinkaloud.v1.ChatRequest\"E\n\x13SendMessageResponse\x12.\n\x08\x63omplete\x18\x01 \x01(\x0b\x32\x1c.thinkaloud.v1.CompleteEvent\"@\n\x10\x42\x61tchChatRequest\x12,\n\x08requests\x18\x01 \x03(\x0b\x32\x1a.thinkaloud.v1.ChatRequest\"D\n\x11\x42\x61tchChatResponse\x12/\n\x07results\x18\x01 \x03(\x0b\x32\x1e.thinkaloud.v1.BatchChatResult\"\x88\x01\n\x0f\x42\x61tchChatResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x30\n\x08\x63omplete\x18\x02 \x01(\x0b\x32\x1c.thinkaloud.v1.CompleteEventH\x00\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.thinkaloud.v1.ErrorEventH\x00\x42\x08\n\x06result2\x8c\x04\n\x0b\x43hatService\x12\xf5\x01\n\x04\x43hat\x12\x1a.thinkaloud.v1.ChatRequest\x1a\x1b.thinkaloud.v1.ChatResponse\"\xb1\x01\xd2\xf3\x18Z\n\x13/api/v1/chat/stream\x12 thinkaloud.v1.RunService.StopRun\x1a!thinkaloud.v1.RunService.WatchRun\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02\x45\"\x17/api/v1/chat/stream-sse:\x01*Z \x12\x17/api/v1/chat/stream-sseb\x05\x65ventb\x05\x65vent0\x01\x12\x8d\x01\n\x0bSendMessage\x12!.thinkaloud.v1.SendMessageRequest\x1a\".thinkaloud.v1.SendMessageResponse\"7\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02)\"\x14/api/v1/chat/message:\x07requestb\x08\x63omplete\x12u\n\tBatchChat\x12\x1f.thinkaloud.v1.BatchChatRequest\x1a .thinkaloud.v1.BatchChatResponse\"%\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/chat/batch:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n thinkaloud/v1/chat_service.proto\x12\rthinkaloud.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1athinkaloud/v1/access.proto\x1a\x19thinkaloud/v1/event.proto\x1a\x1bthinkaloud/v1/message.proto\x1a\x1bthinkaloud/v1/retired.proto\x1a\x1fthinkaloud/v1/stream_face.proto\"\xaf\x08\n\x0b\x43hatRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12-\n\x08messages\x18\x02 \x03(\x0b\x32\x1b.thinkaloud.v1.InputMessage\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x19\n\x11include_reasoning\x18\x05 \x01(\x08\x12\x37\n\treasoning\x18\x06 \x01(\x0b\x32\x1f.thinkaloud.v1.ReasoningControlH\x00\x88\x01\x01\x12$\n\x17reasoning_only_fallback\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12(\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\rcontext_files\x18\t \x03(\t\x12\x12\n\nimage_path\x18\n \x01(\t\x12\x13\n\x0bimage_paths\x18\x0b \x03(\t\x12\x11\n\timage_url\x18\x0c \x01(\t\x12\x12\n\nimage_urls\x18\r \x03(\t\x12\x1b\n\x0emax_iterations\x18\x0e \x01(\x05H\x02\x88\x01\x01\x12\"\n\x05tools\x18\x0f \x03(\x0b\x32\x13.thinkaloud.v1.Tool\x12\x13\n\x0btool_choice\x18\x10 \x01(\t\x12\x18\n\x0btemperature\x18\x11 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05top_p\x18\x12 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x13 \x01(\x05H\x05\x88\x01\x01\x12\x0c\n\x04stop\x18\x14 \x03(\t\x12\x11\n\x04seed\x18\x15 \x01(\x05H\x06\x88\x01\x01\x12;\n\x0fresponse_format\x18\x16 \x01(\x0b\x32\x1d.thinkaloud.v1.ResponseFormatH\x07\x88\x01\x01\x12:\n\x08metadata\x18\x17 \x03(\x0b\x32(.thinkaloud.v1.ChatRequest.MetadataEntry\x12(\n\tstreaming\x18\x18 \x01(\x08\x42\x10\xf2\xf3\x18\x0c\n\n2026-11-21H\x08\x88\x01\x01\x12\x12\n\x05store\x18\x19 \x01(\x08H\t\x88\x01\x01\x12\x17\n\x0fidempotency_key\x18\x1a \x01(\t\x12\x13\n\x06\x64\x65tach\x18\x1b \x01(\x05H\n\x88\x01\x01\x12\x0f\n\x07on_busy\x18\x1c \x01(\t\x12\x17\n\x0f\x66\x61llback_models\x18\x1d \x03(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_reasoningB\x1a\n\x18_reasoning_only_fallbackB\x11\n\x0f_max_iterationsB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x14\n\x12_max_output_tokensB\x07\n\x05_seedB\x12\n\x10_response_formatB\x0c\n\n_streamingB\x08\n\x06_storeB\t\n\x07_detach\"[\n\x10ReasoningControl\x12\x0e\n\x06\x65\x66\x66ort\x18\x01 \x01(\t\x12\x17\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07summary\x18\x03 \x01(\tB\r\n\x0b_max_tokens\"M\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"L\n\x0eResponseFormat\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06schema\x18\x03 \x01(\t\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"7\n\x0c\x43hatResponse\x12\'\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.thinkaloud.v1.ChatEvent\"A\n\x12SendMessageRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.thinkaloud.v1.ChatRequest\"E\n\x13SendMessageResponse\x12.\n\x08\x63omplete\x18\x01 \x01(\x0b\x32\x1c.thinkaloud.v1.CompleteEvent\"@\n\x10\x42\x61tchChatRequest\x12,\n\x08requests\x18\x01 \x03(\x0b\x32\x1a.thinkaloud.v1.ChatRequest\"D\n\x11\x42\x61tchChatResponse\x12/\n\x07results\x18\x01 \x03(\x0b\x32\x1e.thinkaloud.v1.BatchChatResult\"\x88\x01\n\x0f\x42\x61tchChatResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x30\n\x08\x63omplete\x18\x02 \x01(\x0b\x32\x1c.thinkaloud.v1.CompleteEventH\x00\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.thinkaloud.v1.ErrorEventH\x00\x42\x08\n\x06result2\x8c\x04\n\x0b\x43hatService\x12\xf5\x01\n\x04\x43hat\x12\x1a.thinkaloud.v1.ChatRequest\x1a\x1b.thinkaloud.v1.ChatResponse\"\xb1\x01\xd2\xf3\x18Z\n\x13/api/v1/chat/stream\x12 thinkaloud.v1.RunService.StopRun\x1a!thinkaloud.v1.RunService.WatchRun\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02\x45\"\x17/api/v1/chat/stream-sse:\x01*Z \x12\x17/api/v1/chat/stream-sseb\x05\x65ventb\x05\x65vent0\x01\x12\x8d\x01\n\x0bSendMessage\x12!.thinkaloud.v1.SendMessageRequest\x1a\".thinkaloud.v1.SendMessageResponse\"7\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02)\"\x14/api/v1/chat/message:\x07requestb\x08\x63omplete\x12u\n\tBatchChat\x12\x1f.thinkaloud.v1.BatchChatRequest\x1a .thinkaloud.v1.BatchChatResponse\"%\xda\xf3\x18\x04\x63hat\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/chat/batch:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,34 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CHATREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_CHATREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_CHATREQUEST'].fields_by_name['streaming']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['streaming']._serialized_options = b'\362\363\030\014\n\n2026-11-21'
   _globals['_CHATSERVICE'].methods_by_name['Chat']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['Chat']._serialized_options = b'\322\363\030Z\n\023/api/v1/chat/stream\022 thinkaloud.v1.RunService.StopRun\032!thinkaloud.v1.RunService.WatchRun\332\363\030\004chat\202\323\344\223\002E\"\027/api/v1/chat/stream-sse:\001*Z \022\027/api/v1/chat/stream-sseb\005eventb\005event'
   _globals['_CHATSERVICE'].methods_by_name['SendMessage']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['SendMessage']._serialized_options = b'\332\363\030\004chat\202\323\344\223\002)\"\024/api/v1/chat/message:\007requestb\010complete'
   _globals['_CHATSERVICE'].methods_by_name['BatchChat']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['BatchChat']._serialized_options = b'\332\363\030\004chat\202\323\344\223\002\027\"\022/api/v1/chat/batch:\001*'
-  _globals['_CHATREQUEST']._serialized_start=229
-  _globals['_CHATREQUEST']._serialized_end=1263
-  _globals['_CHATREQUEST_METADATAENTRY']._serialized_start=1057
-  _globals['_CHATREQUEST_METADATAENTRY']._serialized_end=1104
-  _globals['_REASONINGCONTROL']._serialized_start=1265
-  _globals['_REASONINGCONTROL']._serialized_end=1356
-  _globals['_TOOL']._serialized_start=1358
-  _globals['_TOOL']._serialized_end=1435
-  _globals['_RESPONSEFORMAT']._serialized_start=1437
-  _globals['_RESPONSEFORMAT']._serialized_end=1513
-  _globals['_CHATRESPONSE']._serialized_start=1515
-  _globals['_CHATRESPONSE']._serialized_end=1570
-  _globals['_SENDMESSAGEREQUEST']._serialized_start=1572
-  _globals['_SENDMESSAGEREQUEST']._serialized_end=1637
-  _globals['_SENDMESSAGERESPONSE']._serialized_start=1639
-  _globals['_SENDMESSAGERESPONSE']._serialized_end=1708
-  _globals['_BATCHCHATREQUEST']._serialized_start=1710
-  _globals['_BATCHCHATREQUEST']._serialized_end=1774
-  _globals['_BATCHCHATRESPONSE']._serialized_start=1776
-  _globals['_BATCHCHATRESPONSE']._serialized_end=1844
-  _globals['_BATCHCHATRESULT']._serialized_start=1847
-  _globals['_BATCHCHATRESULT']._serialized_end=1983
-  _globals['_CHATSERVICE']._serialized_start=1986
-  _globals['_CHATSERVICE']._serialized_end=2510
+  _globals['_CHATREQUEST']._serialized_start=258
+  _globals['_CHATREQUEST']._serialized_end=1329
+  _globals['_CHATREQUEST_METADATAENTRY']._serialized_start=1109
+  _globals['_CHATREQUEST_METADATAENTRY']._serialized_end=1156
+  _globals['_REASONINGCONTROL']._serialized_start=1331
+  _globals['_REASONINGCONTROL']._serialized_end=1422
+  _globals['_TOOL']._serialized_start=1424
+  _globals['_TOOL']._serialized_end=1501
+  _globals['_RESPONSEFORMAT']._serialized_start=1503
+  _globals['_RESPONSEFORMAT']._serialized_end=1579
+  _globals['_CHATRESPONSE']._serialized_start=1581
+  _globals['_CHATRESPONSE']._serialized_end=1636
+  _globals['_SENDMESSAGEREQUEST']._serialized_start=1638
+  _globals['_SENDMESSAGEREQUEST']._serialized_end=1703
+  _globals['_SENDMESSAGERESPONSE']._serialized_start=1705
+  _globals['_SENDMESSAGERESPONSE']._serialized_end=1774
+  _globals['_BATCHCHATREQUEST']._serialized_start=1776
+  _globals['_BATCHCHATREQUEST']._serialized_end=1840
+  _globals['_BATCHCHATRESPONSE']._serialized_start=1842
+  _globals['_BATCHCHATRESPONSE']._serialized_end=1910
+  _globals['_BATCHCHATRESULT']._serialized_start=1913
+  _globals['_BATCHCHATRESULT']._serialized_end=2049
+  _globals['_CHATSERVICE']._serialized_start=2052
+  _globals['_CHATSERVICE']._serialized_end=2576
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from thinkaloud.v1 import access_pb2 as _access_pb2
 from thinkaloud.v1 import event_pb2 as _event_pb2
 from thinkaloud.v1 import message_pb2 as _message_pb2
+from thinkaloud.v1 import retired_pb2 as _retired_pb2
 from thinkaloud.v1 import stream_face_pb2 as _stream_face_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

@@ -104,6 +104,14 @@ def documents(table: RouteTable, info: Info, comments: Comments | None = None) -
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {"description": "The id of the request.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds after which another try may do.", "schema": {"type": "integer"}},
+    "Deprecation": {
+        "description": "What was called, or a field that was sent, is retired since then (RFC 9745).",
+        "schema": {"type": "string"},
+    },
+    "Sunset": {
+        "description": "On this day it may go (RFC 8594).",
+        "schema": {"type": "string"},
+    },
 }
 
 

@@ -17,7 +17,8 @@ from thinkaloud_server.web.openapi.parameter import (
     path_parameters,
     query_parameters,
 )
-from thinkaloud_server.web.openapi.schema import ENVELOPE_NAME, Schema, Schemas, Side
+from thinkaloud_server.web.openapi.schema import ENVELOPE_NAME, Schema, Schemas, Side, described
+from thinkaloud_server.web.retired import retires
 from thinkaloud_server.web.route import Route, face_of, scope_of
 from thinkaloud_server.web.status import words_of
 
@@ -26,6 +27,7 @@ SCHEMES: dict[str, Any] = {
     _BEARER: {"type": "http", "scheme": "bearer", "description": "An API key, or a JWT of an issuer that is trusted."}
 }
 _HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+_RETIRED = {name: {"$ref": f"#/components/headers/{name}"} for name in ("Deprecation", "Sunset")}
 
 
 def operation(route: Route, identifier: str, schemas: Schemas, events: Events, comments: Comments) -> dict[str, Any]:
@@ -36,7 +38,8 @@ def operation(route: Route, identifier: str, schemas: Schemas, events: Events, c
         "operationId": identifier,
         "tags": [method.containing_service.name],
         "summary": comments.summary(method.full_name) or method.name,
-        "description": comments.text(method.full_name),
+        "description": "",
+        **described(method, comments),
         "parameters": [
             *path_parameters(route.template, method.input_type, comments),
             *_query(route, comments),
@@ -46,8 +49,6 @@ def operation(route: Route, identifier: str, schemas: Schemas, events: Events, c
     if (scope := scope_of(method)) != "open":
         # `{}`: a server on loopback asks nobody.
         said["security"] = [{_BEARER: [scope]}, {}]
-    if method.GetOptions().deprecated:
-        said["deprecated"] = True
     if route.body:
         said["requestBody"] = _body(route, schemas)
     answers = _stream(route, events) if streaming else _answer(route, schemas, comments)
@@ -91,7 +92,7 @@ def _answer(route: Route, schemas: Schemas, comments: Comments) -> dict[str, Any
     else:
         schema = schemas.message(route.method.output_type, Side.ANSWER)
     content = {"schema": schema, **(_examples(schemas.examples(message, Side.ANSWER)) if message else {})}
-    done = {"description": text or "Done.", "headers": _HEADERS, "content": {JSON: content, VENDOR: content}}
+    done = {"description": text or "Done.", "headers": _headers(route), "content": {JSON: content, VENDOR: content}}
     return {"200": done, **(_worded(route, message, schema) if message else {})}
 
 
@@ -103,8 +104,12 @@ def _worded(route: Route, message: Descriptor, schema: Schema) -> dict[str, Any]
         for word, status in words.items():
             text = f"The answer, where its `{field}` is `{word}`; or a failure."
             content = {JSON: either, VENDOR: either}
-            answers[str(status)] = {"description": text, "headers": _HEADERS, "content": content}
+            answers[str(status)] = {"description": text, "headers": _headers(route), "content": content}
     return answers
+
+
+def _headers(route: Route) -> dict[str, Any]:
+    return {**_HEADERS, **(_RETIRED if retires(route.method) else {})}
 
 
 def _stream(route: Route, events: Events) -> dict[str, Any]:
@@ -114,14 +119,14 @@ def _stream(route: Route, events: Events) -> dict[str, Any]:
         "200": {
             "description": "A stream of events, each as the schema says: server-sent events, or by "
             "`Accept: application/x-ndjson` a line of JSON each.",
-            "headers": _HEADERS,
+            "headers": _headers(route),
             "content": {EVENT_STREAM: served, LINES: each},
         }
     }
     if face_of(route.method).resume:
         answers["204"] = {
             "description": "The event of `Last-Event-ID` was the last one: a browser's EventSource ends here.",
-            "headers": _HEADERS,
+            "headers": _headers(route),
         }
     return answers
 

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from thinkaloud_server.web.frame import BOTH, COMMENT, EVENT
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.failure import takes_key
-from thinkaloud_server.web.openapi.schema import map_value, scalar_schema
+from thinkaloud_server.web.openapi.schema import described, map_value, scalar_schema
 from thinkaloud_server.web.route import Template, face_of, field_at
 from thinkaloud_server.web.words import HEARTBEAT
 
@@ -98,11 +98,7 @@ def _fits(field: FieldDescriptor) -> bool:
 
 def _parameter(name: str, field: FieldDescriptor, comments: Comments) -> dict[str, Any]:
     value = map_value(field)
-    parameter: dict[str, Any] = {"name": name}
-    if text := comments.text(field.full_name):
-        parameter["description"] = text
-    if field.GetOptions().deprecated:
-        parameter["deprecated"] = True
+    parameter: dict[str, Any] = {"name": name, **described(field, comments)}
     if value is not None:
         parameter |= {"style": "deepObject", "explode": True}  # name[key]=value
         parameter["schema"] = {"type": "object", "additionalProperties": scalar_schema(value)}

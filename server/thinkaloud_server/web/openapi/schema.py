@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, MethodDescriptor
 
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.examples import Example
+from thinkaloud_server.web.retired import is_deprecated, retirement_of, told
 
 Schema = dict[str, Any]
 
@@ -109,6 +110,16 @@ def reached(messages: Iterable[Descriptor]) -> Iterator[Descriptor]:
         waiting += [field.message_type for field in reversed(message.fields) if field.message_type]
 
 
+def described(declared: MethodDescriptor | FieldDescriptor, comments: Comments) -> Schema:
+    """What is said of a method or a field, and whether it is still to be used."""
+    retired = retirement_of(declared)
+    text = "\n\n".join(filter(None, [comments.text(declared.full_name), told(retired) if retired else ""]))
+    return {
+        **({"description": text} if text else {}),
+        **({"deprecated": True} if is_deprecated(declared) else {}),
+    }
+
+
 def oneofs(message: Descriptor) -> Iterator[list[str]]:
     """The names in each real oneof; protoc makes one of its own for each `optional` field."""
     for oneof in message.oneofs:
@@ -149,11 +160,7 @@ class Schemas:
             schema = {"type": "array", "items": self._one(field, side)}
         else:
             schema = dict(self._one(field, side))
-        if text := self._comments.text(field.full_name):
-            schema["description"] = text
-        if field.GetOptions().deprecated:
-            schema["deprecated"] = True
-        return schema
+        return schema | described(field, self._comments)
 
     def body(self, message: Descriptor, variables: Iterable[str]) -> Schema:
         """The schema of a request's body; what the path says of the message is not said again."""
