@@ -1,7 +1,7 @@
 """What decoding costs: bytes of one long answer in, deltas or a library's chunks out; no sockets, in one run.
 
 Ours runs in this process; each library in one of its own, from the virtual environment that has it: the SDKs in
-build/venv-differential (.ci/run makes it), LiteLLM in build/venv-litellm (`python -m venv` and `pip install litellm`).
+build/venv-differential (.ci/run makes it), LiteLLM in build/venv-litellm (litellm_proxy.py says how to make it).
 All of them read the same bytes in the same pieces; the libraries through a transport in memory.
 """
 

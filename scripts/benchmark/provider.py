@@ -1,8 +1,9 @@
 """The fake provider of the bench: real HTTP/1.1, openai-chat, one delta per chunk, with or without a pace.
 
-The prompt says what to send, as JSON: {"tokens": 200, "rate": 50}. Rate 0 is as fast as the reader reads. Each
-delta's text is the sender's monotonic clock in nanoseconds, which every process of one machine shares: whoever
-receives it knows how late it is. Prints its port; ends when its standard input closes.
+The prompt says what to send, as JSON: {"tokens": 200, "rate": 50, "thought": 100}. Rate 0 is as fast as the reader
+reads; the first `thought` tokens are then reasoning. Each delta's text is the sender's monotonic clock in nanoseconds,
+which every process of one machine shares: whoever receives it knows how late it is. Prints its port; ends when its
+standard input closes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def chunk(payload: str) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def token() -> bytes:
-    return chunk(FRAME % (f'"content":"{time.monotonic_ns()} "', "null"))
+def token(field: str = "content") -> bytes:
+    return chunk(FRAME % (f'"{field}":"{time.monotonic_ns()} "', "null"))
 
 
 def ending(tokens: int) -> bytes:
@@ -102,6 +103,10 @@ class Connection(asyncio.Protocol):
         head, separator, body = self.received.partition(b"\r\n\r\n")
         if not separator:
             return
+        if not head.startswith(b"POST"):  # LiteLLM looks around when it starts
+            self.transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+            return
         length = next(
             int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
         )
@@ -110,12 +115,12 @@ class Connection(asyncio.Protocol):
             asked = json.loads(json.loads(body[:length])["messages"][-1]["content"])
             self.task = asyncio.get_running_loop().create_task(self.answer(**asked))
 
-    async def answer(self, tokens: int, rate: float) -> None:
+    async def answer(self, tokens: int, rate: float, thought: int = 0) -> None:
         self.transport.write(HEAD)
         if rate:
             await self.paced(tokens, 1 / rate)
         else:
-            await self.flood(tokens)
+            await self.flood(tokens, thought)
         self.transport.write(ending(tokens))
 
     async def paced(self, tokens: int, gap_s: float) -> None:
@@ -123,11 +128,11 @@ class Connection(asyncio.Protocol):
         PACER.add(self.transport, tokens, gap_s, done)
         await done
 
-    async def flood(self, tokens: int) -> None:
+    async def flood(self, tokens: int, thought: int) -> None:
         parts: list[bytes] = []
         size = 0
-        for _ in range(tokens):
-            parts.append(token())
+        for number in range(tokens):
+            parts.append(token("reasoning_content" if number < thought else "content"))
             size += len(parts[-1])
             if size >= FLOOD_BYTES:
                 self.transport.write(b"".join(parts))
