@@ -29,18 +29,38 @@ def slow(message: Message) -> Any:
     )
 
 
-def plain(descriptor: Any) -> st.SearchStrategy[Message]:
-    """Messages of this type, with its plain fields set to anything."""
-    kinds: dict[int, st.SearchStrategy[Any]] = {
-        descriptor.fields[0].CPPTYPE_STRING: TEXT,
-        descriptor.fields[0].CPPTYPE_INT32: INT32,
-        descriptor.fields[0].CPPTYPE_BOOL: st.booleans(),
-    }
-    fields = {f.name: kinds[f.cpp_type] for f in descriptor.fields if f.cpp_type in kinds and not f.is_repeated}
+def filled(descriptor: Any, depth: int = 0) -> st.SearchStrategy[Message]:
+    """Messages of this type, with any of its fields set to anything; messages in messages three deep."""
+    fields = {f.name: strategy for f in descriptor.fields if (strategy := _values(f, depth)) is not None}
+    if descriptor.oneofs:
+        # Of fields that exclude each other the last one given would stay; one is enough.
+        fields = {name: each for name, each in fields.items() if len(_siblings(descriptor, name)) == 1}
     return st.fixed_dictionaries({}, optional=fields).map(lambda values: GetMessageClass(descriptor)(**values))
 
 
-@pytest.mark.parametrize("case", ["token", "reasoning"])
+def _siblings(descriptor: Any, name: str) -> list[Any]:
+    of = descriptor.fields_by_name[name].containing_oneof
+    return [name] if of is None else list(of.fields)
+
+
+def _values(field: Any, depth: int) -> st.SearchStrategy[Any] | None:
+    kinds: dict[int, st.SearchStrategy[Any]] = {
+        field.CPPTYPE_STRING: TEXT,
+        field.CPPTYPE_INT32: INT32,
+        field.CPPTYPE_BOOL: st.booleans(),
+        field.CPPTYPE_DOUBLE: st.floats(),
+    }
+    inner = field.message_type
+    if inner is not None:
+        if depth == 3 or inner.GetOptions().map_entry or inner.file.package == "google.protobuf":
+            return None
+        one: Any = filled(inner, depth + 1)
+    else:
+        one = kinds.get(field.cpp_type) if field.type != field.TYPE_BYTES else None
+    return st.lists(one, max_size=3) if one is not None and field.is_repeated else one
+
+
+@pytest.mark.parametrize("case", ["token", "reasoning", "complete", "start", "tool_call"])
 def test_the_hot_events_take_the_short_way(case: str) -> None:
     descriptor = CASES[case]
     assert descriptor is not None
@@ -52,7 +72,7 @@ def test_every_event_is_written_as_json_format_does(case: str) -> None:
     descriptor = CASES[case]
     assert descriptor is not None
 
-    @given(plain(descriptor))
+    @given(filled(descriptor))
     def holds(message: Message) -> None:
         written = json_of(message)
         assert json.loads(written) == slow(message)
