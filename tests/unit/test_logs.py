@@ -26,7 +26,10 @@ def _logging_is_put_back() -> Iterator[None]:
     root = logging.getLogger()
     kept = root.handlers[:], root.level, logging.raiseExceptions
     levels = {name: logging.getLogger(name).level for name in logs.OURS}
+    costly = {name: getattr(logging, name) for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")}
     yield
+    for name, value in costly.items():
+        setattr(logging, name, value)
     root.handlers[:], logging.raiseExceptions = kept[0], kept[2]
     root.setLevel(kept[1])
     for name, level in levels.items():
@@ -52,6 +55,23 @@ def test_an_event_is_one_json_object_with_its_fields() -> None:
         "first_token_ms": 2.5,
         "usage": {"output": 3},
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        pytest.param("\ud800 half a pair", "\ud800 half a pair", id="half a surrogate pair"),
+        pytest.param("ü \u2028", "ü \u2028", id="not ascii"),
+        pytest.param(logging.INFO, 20, id="number"),
+        pytest.param(None, None, id="nothing"),
+        pytest.param(ValueError("why"), "why", id="any object, as its text"),
+    ],
+)
+def test_any_value_is_written_as_json(value: object, written: object) -> None:
+    stream = io.StringIO()
+    logs.configure("info", stream=stream)
+    logger.info("said", extra={"value": value})
+    assert json.loads(stream.getvalue())["value"] == written
 
 
 def test_a_field_cannot_replace_the_time_or_the_event() -> None:
