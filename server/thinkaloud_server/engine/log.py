@@ -37,6 +37,8 @@ PENDING_BYTES_MAX = 256 * 1024
 HELD_S = 0.025
 HELD_BYTES_MAX = 64 * 1024
 
+_TEXT = (Token, Reasoning)
+
 
 class RunWriter:
     """The one writer of one run's log."""
@@ -46,6 +48,7 @@ class RunWriter:
         "_committer",
         "_flushed",
         "_held",
+        "_marked",
         "_open",
         "_open_bytes",
         "_pending",
@@ -70,6 +73,7 @@ class RunWriter:
         self._closing: Closing | None = None
         self._flushed: asyncio.Event | None = None
         self._held: asyncio.TimerHandle | None = None
+        self._marked = False
         self.epoch = epoch
         self.pending_bytes = 0
         # What waits, in pieces as the provider sent it.
@@ -82,15 +86,17 @@ class RunWriter:
 
     def append(self, event: Event) -> None:
         """Add the next event; it is seen once it is committed."""
-        if not isinstance(event, Token | Reasoning):
+        if not isinstance(event, _TEXT):
             self._shut()
             self._pending.append(event)
             self.pending_bytes += event_bytes(event)
-            self._committer.mark(self)
+            self._mark()
             return
         self._append_text(event)
+        if self._marked:
+            return
         if self.tail.caught_up or self.pending_bytes >= HELD_BYTES_MAX or not self._committer.merge:
-            self._committer.mark(self)
+            self._mark()
         elif self._held is None:
             self._held = asyncio.get_running_loop().call_later(HELD_S, self._release)
 
@@ -111,6 +117,7 @@ class RunWriter:
         if self._held is not None:
             self._held.cancel()
             self._held = None
+        self._marked = False
         events, self._pending = tuple(self._pending), []
         self.pending_bytes = 0
         return Append(self._tenant, self._run_id, self.epoch, self.tail.last_sequence + 1, events, self._closing)
@@ -140,7 +147,12 @@ class RunWriter:
         if self._held is not None:
             self._held.cancel()
             self._held = None
-            self._committer.mark(self)
+            self._mark()
+
+    def _mark(self) -> None:
+        """What waits is to be committed; once is enough until it is taken."""
+        self._marked = True
+        self._committer.mark(self)
 
     def _append_text(self, event: Token | Reasoning) -> None:
         text = event.token
@@ -165,7 +177,7 @@ class RunWriter:
         """Join the pieces of the last text event."""
         if self._open:
             last = self._pending[-1]
-            assert isinstance(last, Token | Reasoning)
+            assert isinstance(last, _TEXT)
             # Counted here and not where they come, so that a piece costs nothing to count.
             if isinstance(last, Token):
                 self.answer_deltas += len(self._open)

@@ -17,6 +17,7 @@ PAGE_BYTES_MAX = 64 * 1024
 
 # What a small event costs beside its text: the value, its number and its place in the list.
 _EVENT_BYTES = 200
+_TEXT = (Token, Reasoning)
 
 
 class RunTail:
@@ -102,6 +103,6 @@ class RunTail:
 
 def event_bytes(event: Event) -> int:
     """About what an event weighs in memory."""
-    if isinstance(event, Token | Reasoning):
+    if isinstance(event, _TEXT):
         return _EVENT_BYTES + len(event.token)
     return _EVENT_BYTES * 4

@@ -15,14 +15,14 @@ DEPTH_MAX = 20
 BITS_MAX = 2048
 
 _WORDS = (
-    (r"\bdivided by\b|[÷∕]", "/"),
-    (r"\b(?:multiplied by|times)\b|[×·]|(?<=\d)\s*x\s*(?=\d)", "*"),
-    (r"\bplus\b", "+"),
-    (r"\bminus\b|[−–]", "-"),
-    (r"\b(?:modulo|mod)\b", "%"),
-    (r"\bto the power of\b|\^", "**"),
-    (r"\bsquared\b", "**2"),
-    (r"\bcubed\b", "**3"),
+    (re.compile(r"\bdivided by\b|[÷∕]", re.I), "/"),
+    (re.compile(r"\b(?:multiplied by|times)\b|[×·]|(?<=\d)\s*x\s*(?=\d)", re.I), "*"),
+    (re.compile(r"\bplus\b", re.I), "+"),
+    (re.compile(r"\bminus\b|[−–]", re.I), "-"),
+    (re.compile(r"\b(?:modulo|mod)\b", re.I), "%"),
+    (re.compile(r"\bto the power of\b|\^", re.I), "**"),
+    (re.compile(r"\bsquared\b", re.I), "**2"),
+    (re.compile(r"\bcubed\b", re.I), "**3"),
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _CANDIDATE = re.compile(r"[-+(\d][-+*/%().\d ]*")
@@ -40,7 +40,7 @@ def solve(question: str) -> Thought | None:
     """The value of the expression in the question, or None when there is none."""
     text = question
     for words, sign in _WORDS:
-        text = re.sub(words, sign, text, flags=re.I)
+        text = words.sub(sign, text)
     text = _THOUSANDS.sub("", text)
     found = max((match[0].strip() for match in _CANDIDATE.finditer(text)), key=len, default="")
     if not re.search(r"[\d)]\s*[-+*/%]", found) or not (_CUE.search(text) or len(found) * 2 >= len(text.strip())):

@@ -78,7 +78,7 @@ def _reasoner(question: Question, request: ModelRequest) -> Steps:
 
 
 def _plain(question: Question, request: ModelRequest) -> Steps:
-    yield from _saying(_spoken(question, request).text)
+    yield from _saying(pieces(_shaped(think(question).answer, request)))
     yield Finish("stop")
 
 

@@ -24,6 +24,9 @@ from thinkaloud_server.providers.demo.scenes import SCENES
 from thinkaloud_server.providers.demo.step import Pause, Steps
 from thinkaloud_server.providers.demo.wording import count
 
+_SAID = (ReasoningDelta, TextDelta, ToolCallDelta)
+_SILENT = (Pause, Failure)
+
 
 def script(model: str, request: ModelRequest) -> Steps:
     """What this demo model does with the request; it ends with EndOfStream or Failure, as every answer."""
@@ -44,7 +47,7 @@ def _whole(steps: Steps, request: ModelRequest, info: ResponseInfo) -> Steps:
     begun = False
     finish = Finish("stop", "end_of_script")
     for step in steps:
-        if not begun and not isinstance(step, Pause | Failure):
+        if not begun and not isinstance(step, _SILENT):
             begun = True
             yield info
         if isinstance(step, Finish):
@@ -53,7 +56,7 @@ def _whole(steps: Steps, request: ModelRequest, info: ResponseInfo) -> Steps:
         yield step
         if isinstance(step, Failure):
             return
-        if isinstance(step, ReasoningDelta | TextDelta | ToolCallDelta):
+        if isinstance(step, _SAID):
             written += 1
             reasoning += isinstance(step, ReasoningDelta)
             if written == limit:
