@@ -358,6 +358,7 @@ async def test_info_status_and_capabilities_are_told() -> None:
         assert not found.capabilities["file_upload"]
         assert (found.limits.text_chars, found.limits.request_bytes) == (500_000, 4 * 1024 * 1024)
         assert (found.limits.max_iterations, found.limits.run_s, found.limits.batch_requests) == (100, 1800, 100)
+        assert found.limits.output_tokens == 10_000_000
 
 
 async def test_token_usage_is_summed_over_models() -> None:

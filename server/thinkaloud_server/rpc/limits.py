@@ -17,6 +17,7 @@ class Limits:
     image_bytes: int = 20 * 1024 * 1024
     upload_bytes: int = 20 * 1024 * 1024
     iterations: int = 100
+    output_tokens: int = 10_000_000
     run_s: int = 1800
     batch_requests: int = 100
     batch_concurrent: int = 16

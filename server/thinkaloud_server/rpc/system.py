@@ -44,6 +44,7 @@ def published(limits: Limits) -> pb.Limits:
         run_s=limits.run_s,
         batch_requests=limits.batch_requests,
         websocket_idle_s=limits.websocket_idle_s,
+        output_tokens=limits.output_tokens,
     )
 
 

@@ -62,10 +62,10 @@ def turn_of(
         messages=messages,
         conversation_id=conversation_id,
         model=field.model_id("model", request.model),
-        reasoning=_reasoning(request.reasoning) if request.HasField("reasoning") else None,
+        reasoning=_reasoning(request.reasoning, limits) if request.HasField("reasoning") else None,
         tools=tools,
         tool_choice=_tool_choice(request.tool_choice, tools),
-        sampling=_sampling(request),
+        sampling=_sampling(request, limits),
         response_format=(_response_format(request.response_format) if request.HasField("response_format") else None),
         context=_context(request.context, limits),
         max_iterations=_iterations(request, limits),
@@ -105,12 +105,12 @@ def _said(request: pb.ChatRequest, limits: Limits) -> tuple[Message | None, tupl
     return None, history_of(request.messages, limits.text_chars)
 
 
-def _reasoning(control: pb.ReasoningControl) -> ReasoningControl:
+def _reasoning(control: pb.ReasoningControl, limits: Limits) -> ReasoningControl:
     max_tokens = control.max_tokens if control.HasField("max_tokens") else None
     if control.effort and max_tokens is not None:
         raise invalid("reasoning", "must have at most one of effort and max_tokens")
     if max_tokens is not None:
-        field.integer("reasoning.max_tokens", max_tokens, 1)
+        field.integer("reasoning.max_tokens", max_tokens, 1, limits.output_tokens)
     return ReasoningControl(
         effort=field.one_of("reasoning.effort", control.effort, EFFORTS) if control.effort else None,
         max_tokens=max_tokens,
@@ -147,7 +147,7 @@ def _tool_choice(choice: str, tools: tuple[Tool, ...]) -> str:
     return choice
 
 
-def _sampling(request: pb.ChatRequest) -> Sampling:
+def _sampling(request: pb.ChatRequest, limits: Limits) -> Sampling:
     if len(request.stop) > STOPS_MAX:
         raise invalid("stop", f"must have at most {STOPS_MAX} entries, got {len(request.stop)}")
     for place, stop in enumerate(request.stop):
@@ -158,7 +158,7 @@ def _sampling(request: pb.ChatRequest) -> Sampling:
         temperature=(field.real("temperature", request.temperature, 0, 2) if request.HasField("temperature") else None),
         top_p=field.real("top_p", request.top_p, 0, 1) if request.HasField("top_p") else None,
         max_output_tokens=(
-            field.integer("max_output_tokens", request.max_output_tokens, 1)
+            field.integer("max_output_tokens", request.max_output_tokens, 1, limits.output_tokens)
             if request.HasField("max_output_tokens")
             else None
         ),

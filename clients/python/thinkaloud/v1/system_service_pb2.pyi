@@ -150,7 +150,7 @@ class GetCapabilitiesResponse(_message.Message):
     def __init__(self, capabilities: _Optional[_Mapping[str, bool]] = ..., current_model: _Optional[str] = ..., api_version: _Optional[str] = ..., version: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("text_chars", "request_bytes", "websocket_message_bytes", "image_bytes", "upload_bytes", "max_iterations", "run_s", "batch_requests", "websocket_idle_s")
+    __slots__ = ("text_chars", "request_bytes", "websocket_message_bytes", "image_bytes", "upload_bytes", "max_iterations", "run_s", "batch_requests", "websocket_idle_s", "output_tokens")
     TEXT_CHARS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     WEBSOCKET_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,7 @@ class Limits(_message.Message):
     RUN_S_FIELD_NUMBER: _ClassVar[int]
     BATCH_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     WEBSOCKET_IDLE_S_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     text_chars: int
     request_bytes: int
     websocket_message_bytes: int
@@ -169,7 +170,8 @@ class Limits(_message.Message):
     run_s: int
     batch_requests: int
     websocket_idle_s: float
-    def __init__(self, text_chars: _Optional[int] = ..., request_bytes: _Optional[int] = ..., websocket_message_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., upload_bytes: _Optional[int] = ..., max_iterations: _Optional[int] = ..., run_s: _Optional[int] = ..., batch_requests: _Optional[int] = ..., websocket_idle_s: _Optional[float] = ...) -> None: ...
+    output_tokens: int
+    def __init__(self, text_chars: _Optional[int] = ..., request_bytes: _Optional[int] = ..., websocket_message_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., upload_bytes: _Optional[int] = ..., max_iterations: _Optional[int] = ..., run_s: _Optional[int] = ..., batch_requests: _Optional[int] = ..., websocket_idle_s: _Optional[float] = ..., output_tokens: _Optional[int] = ...) -> None: ...
 
 class GetTokenUsageRequest(_message.Message):
     __slots__ = ()
