@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete, Error, Event, Logged, Reasoning, Start, Terminal, Token
+from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
@@ -87,7 +88,7 @@ class FakeModels:
         ]
 
     async def list(
-        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
+        self, caller: Identity, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
     ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
         found = [
             model
@@ -99,10 +100,10 @@ class FakeModels:
         ]
         return found, ["slow: no answer within 5 s"]
 
-    async def current(self, tenant: str) -> str:
+    async def current(self, tenant: str, caller: Identity) -> str:
         return self.chosen
 
-    async def switch(self, tenant: str, model_id: str) -> str:
+    async def switch(self, tenant: str, caller: Identity, model_id: str) -> str:
         if model_id not in {model.id for model in self.listed}:
             raise ChatError(
                 ErrorReason.MODEL_NOT_FOUND,

@@ -41,6 +41,11 @@ def test_another_model_is_refused_with_those_that_are_allowed(patterns: tuple[st
     assert caught.value.reason is ErrorReason.MODEL_NOT_ALLOWED
 
 
+def test_a_caller_for_whom_no_model_is_left_is_told_so() -> None:
+    with pytest.raises(ChatError, match="may not use any model of this server; it may use a/b"):
+        identity(models=("a/b",)).check_model("")
+
+
 def test_where_nobody_is_asked_everybody_may_do_everything() -> None:
     for scope in ("open", "read", "chat", "admin"):
         ANYBODY.check_scope(scope)

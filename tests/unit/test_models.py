@@ -9,6 +9,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.scripted import ScriptedProvider, SilentListing, say
 from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.identity import ANYBODY, Identity
 from thinkaloud_server.core.request import ModelInfo, ModelRequest, Price, ReasoningControl
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.engine import models as models_module
@@ -45,18 +46,18 @@ def models_of(*providers: Provider, clock: FakeClock | None = None, **configured
 
 async def reason_of(models: Models, model_id: str) -> ChatError:
     with pytest.raises(ChatError) as caught:
-        await models.check(model_id)
+        await models.check(model_id, ANYBODY)
     assert caught.value.reason is ErrorReason.MODEL_NOT_FOUND
     return caught.value
 
 
 async def test_a_model_is_its_provider_and_its_own_name() -> None:
-    candidate = await models_of(demo()).check("demo/plain")
+    candidate = await models_of(demo()).check("demo/plain", ANYBODY)
     assert (candidate.id, candidate.provider.name, candidate.name) == ("demo/plain", "demo", "plain")
 
 
 async def test_a_providers_own_name_may_hold_slashes() -> None:
-    assert models_of(vendor()).resolve("vendor/openai/gpt-x").name == "openai/gpt-x"
+    assert models_of(vendor()).resolve("vendor/openai/gpt-x", ANYBODY).name == "openai/gpt-x"
 
 
 @pytest.mark.parametrize("model_id", ["", "demo", "demo/", "/plain", "nobody/plain"])
@@ -85,8 +86,8 @@ async def test_a_name_that_a_complete_listing_lacks_is_refused_unasked() -> None
 
 async def test_a_name_that_a_vendors_listing_lacks_is_the_vendors_to_refuse() -> None:
     models = models_of(demo(), vendor("listed"))
-    await models.list("t")
-    assert (await models.check("vendor/alias")).name == "alias"
+    await models.list(ANYBODY)
+    assert (await models.check("vendor/alias", ANYBODY)).name == "alias"
 
 
 async def test_a_huge_model_id_is_refused_in_a_short_message() -> None:
@@ -95,14 +96,14 @@ async def test_a_huge_model_id_is_refused_in_a_short_message() -> None:
 
 async def test_a_list_is_ordered_filtered_and_notes_what_is_silent() -> None:
     models = models_of(demo(), SilentListing(script, name="silent"), silent=("configured",))
-    found, notes = await models.list("t")
+    found, notes = await models.list(ANYBODY)
     assert [model.id for model in found] == ["demo/plain", "demo/reasoner", "silent/configured"]
     assert notes == ["silent: no listing here"]
-    assert [model.id for model in (await models.list("t", search="PLAIN"))[0]] == ["demo/plain"]
-    assert [model.id for model in (await models.list("t", provider="silent"))[0]] == ["silent/configured"]
-    assert (await models.list("t", min_context=1))[0] == []
+    assert [model.id for model in (await models.list(ANYBODY, search="PLAIN"))[0]] == ["demo/plain"]
+    assert [model.id for model in (await models.list(ANYBODY, provider="silent"))[0]] == ["silent/configured"]
+    assert (await models.list(ANYBODY, min_context=1))[0] == []
     with pytest.raises(ChatError) as caught:
-        await models.list("t", provider="nobody")
+        await models.list(ANYBODY, provider="nobody")
     assert caught.value.reason is ErrorReason.NOT_FOUND
 
 
@@ -110,11 +111,11 @@ async def test_a_listing_is_kept_for_a_while_and_a_failed_one_for_less() -> None
     clock = FakeClock()
     provider = demo("one")
     models = models_of(provider, clock=clock)
-    await models.list("t")
+    await models.list(ANYBODY)
     provider._models = ("two",)
-    assert [model.name for model in (await models.list("t"))[0]] == ["one"]
+    assert [model.name for model in (await models.list(ANYBODY))[0]] == ["one"]
     clock.advance(FRESH_S + 1)
-    assert [model.name for model in (await models.list("t"))[0]] == ["two"]
+    assert [model.name for model in (await models.list(ANYBODY))[0]] == ["two"]
     assert FAILED_FRESH_S < FRESH_S
 
 
@@ -123,14 +124,14 @@ async def test_the_default_model_is_listed_by_a_provider_that_lists_nothing() ->
     models = Models(
         providers={"silent": silent}, configured={}, default_model="silent/m", store=MemoryStore(), clock=FakeClock()
     )
-    found, notes = await models.list("t")
+    found, notes = await models.list(ANYBODY)
     assert ([model.id for model in found], notes) == (["silent/m"], ["silent: no listing here"])
 
 
 async def test_a_configured_name_is_listed_with_what_is_known_of_it() -> None:
     provider = vendor("listed")
     provider.table["named"] = ModelInfo("named", "vendor", 1000, reasoning="optional")
-    found, _ = await models_of(provider, vendor=("named", "listed", "strange")).list("t")
+    found, _ = await models_of(provider, vendor=("named", "listed", "strange")).list(ANYBODY)
     assert [(model.name, model.context_length) for model in found] == [("listed", 0), ("named", 1000), ("strange", 0)]
 
 
@@ -151,7 +152,7 @@ async def test_models_are_chosen_by_how_they_reason(reasoning: str, names: list[
         "maybe": ModelInfo("maybe", "vendor", reasoning="optional"),
         "never": ModelInfo("never", "vendor", reasoning="none"),
     }
-    found, _ = await models_of(demo(), provider).list("t", provider="vendor", reasoning=reasoning)
+    found, _ = await models_of(demo(), provider).list(ANYBODY, provider="vendor", reasoning=reasoning)
     assert [model.name for model in found] == names
 
 
@@ -168,24 +169,24 @@ class TestKnown:
     async def test_a_first_request_waits_for_a_listing_that_tells_how_to_ask(self) -> None:
         models = models_of(self.provider(tells=True))
         models.providers["vendor"].table.clear()  # type: ignore[attr-defined]  # what the table knows, not the listing
-        candidate = models.resolve("vendor/m")
+        candidate = models.resolve("vendor/m", ANYBODY)
         assert (await models.known(candidate, HARD)).forms == ()
         assert models._listings.tried("vendor")
 
     @pytest.mark.parametrize(("tells", "control"), [(False, HARD), (True, None)])
     async def test_other_requests_take_what_is_there(self, tells: bool, control: ReasoningControl | None) -> None:
         models = models_of(self.provider(tells=tells))
-        assert (await models.known(models.resolve("vendor/m"), control)).forms == ("adaptive",)
+        assert (await models.known(models.resolve("vendor/m", ANYBODY), control)).forms == ("adaptive",)
         assert not models._listings.tried("vendor")
 
     async def test_a_listing_is_taken_however_old_it_is(self) -> None:
         clock = FakeClock()
         provider = self.provider(tells=True)
         models = models_of(provider, clock=clock)
-        await models.list("t")
+        await models.list(ANYBODY)
         provider.table.clear()
         clock.advance(100 * FRESH_S)
-        assert (await models.known(models.resolve("vendor/m"), HARD)).forms == ("adaptive",)
+        assert (await models.known(models.resolve("vendor/m", ANYBODY), HARD)).forms == ("adaptive",)
 
     async def test_a_listing_that_does_not_come_is_waited_for_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(models_module, "KNOWN_WITHIN_S", 0.05)
@@ -202,7 +203,7 @@ class TestKnown:
         models = models_of(provider)
         async with asyncio.timeout(5.0):
             for _ in range(3):
-                assert (await models.known(models.resolve("vendor/m"), HARD)).forms == ("adaptive",)
+                assert (await models.known(models.resolve("vendor/m", ANYBODY), HARD)).forms == ("adaptive",)
         assert asked == 1
         await models.close()
 
@@ -226,34 +227,87 @@ async def test_a_cost_is_the_providers_word_or_by_known_prices(
     provider = vendor("m")
     provider.table["m"] = ModelInfo("m", "vendor", price=price)
     models = models_of(provider)
-    found = models.costed(models.resolve("vendor/m"), usage).cost_usd
+    found = models.costed(models.resolve("vendor/m", ANYBODY), usage).cost_usd
     assert found == (None if cost is None else pytest.approx(cost))
 
 
 async def test_a_tenant_switches_its_own_model_only() -> None:
     models = models_of(demo())
-    assert await models.current("a") == "demo/reasoner"
-    assert await models.switch("a", "demo/plain") == "demo/plain"
-    assert (await models.current("a"), await models.current("b")) == ("demo/plain", "demo/reasoner")
+    assert await models.current("a", ANYBODY) == "demo/reasoner"
+    assert await models.switch("a", ANYBODY, "demo/plain") == "demo/plain"
+    assert (await models.current("a", ANYBODY), await models.current("b", ANYBODY)) == ("demo/plain", "demo/reasoner")
 
 
 async def test_a_switch_to_a_model_that_is_not_there_changes_nothing() -> None:
     models = models_of(demo())
     with pytest.raises(ChatError):
-        await models.switch("a", "demo/other")
-    assert await models.current("a") == "demo/reasoner"
+        await models.switch("a", ANYBODY, "demo/other")
+    assert await models.current("a", ANYBODY) == "demo/reasoner"
 
 
 async def test_a_switch_in_another_process_is_noticed_soon() -> None:
     clock = FakeClock()
     models = models_of(demo(), clock=clock)
-    assert await models.current("a") == "demo/reasoner"
+    assert await models.current("a", ANYBODY) == "demo/reasoner"
     await models._store.put_setting("a", "current_model", "demo/plain")
     clock.advance(CHOSEN_FRESH_S + 0.1)
-    assert await models.current("a") == "demo/plain"
+    assert await models.current("a", ANYBODY) == "demo/plain"
 
 
 async def test_a_current_model_whose_provider_is_gone_gives_way_to_the_default() -> None:
     models = models_of(demo())
     await models._store.put_setting("a", "current_model", "gone/model")
-    assert await models.current("a") == "demo/reasoner"
+    assert await models.current("a", ANYBODY) == "demo/reasoner"
+
+
+def key_for(*models: str) -> Identity:
+    return Identity(tenant="a", key_id="k", scopes=frozenset(("chat",)), models=models)
+
+
+@pytest.mark.parametrize("model", ["demo/plain", "demo/no-such-model", "nobody/x", ""])
+async def test_a_model_that_the_key_may_not_ask_is_refused_alike_whether_it_is_there_or_not(model: str) -> None:
+    with pytest.raises(ChatError, match=r"it may use vendor/\*") as caught:
+        await models_of(demo(), vendor("m")).check(model, key_for("vendor/*"))
+    assert caught.value.reason is ErrorReason.MODEL_NOT_ALLOWED
+    assert not caught.value.details
+
+
+async def test_near_names_are_those_that_the_key_may_ask() -> None:
+    models = models_of(demo("plain", "plane"), vendor("plain"))
+    await models.list(ANYBODY)
+    with pytest.raises(ChatError) as caught:
+        await models.check("demo/plaine", key_for("demo/plain?", "demo/plane"))
+    assert caught.value.details == {"near": ["demo/plane"]}
+    assert (await models.refused("vendor/plaine", key_for("demo/plain", "vendor/plaine"))).details["near"] == [
+        "demo/plain"
+    ]
+
+
+async def test_a_key_sees_the_models_that_it_may_ask() -> None:
+    models = models_of(demo(), vendor("m", "n"))
+    assert [model.id for model in (await models.list(key_for("vendor/n", "demo/p*")))[0]] == ["demo/plain", "vendor/n"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "current"),
+    [
+        (("demo/*",), "demo/plain"),
+        (("demo/reasoner", "vendor/*"), "demo/reasoner"),
+        (("vendor/*", "gone/x", "vendor/unlisted"), "vendor/unlisted"),
+        (("vendor/*",), "vendor/m"),
+        (("gone/*",), ""),
+    ],
+    ids=["the tenant's", "the server's", "a named one", "the first listed", "none"],
+)
+async def test_the_current_model_is_one_that_the_key_may_ask(allowed: tuple[str, ...], current: str) -> None:
+    models = models_of(demo(), vendor("m", "n"))
+    await models.switch("a", ANYBODY, "demo/plain")
+    assert await models.current("a", key_for(*allowed)) == current
+
+
+async def test_a_key_may_not_switch_to_a_model_that_it_may_not_ask() -> None:
+    models = models_of(demo())
+    with pytest.raises(ChatError) as caught:
+        await models.switch("a", key_for("demo/reasoner"), "demo/plain")
+    assert caught.value.reason is ErrorReason.MODEL_NOT_ALLOWED
+    assert await models.current("a", ANYBODY) == "demo/reasoner"

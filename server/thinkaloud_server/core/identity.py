@@ -47,11 +47,15 @@ class Identity:
             has = ", ".join(sorted(self.scopes)) or "none"
             raise ChatError(ErrorReason.SCOPE_DENIED, f"this needs the scope {scope!r}; the caller has {has}")
 
+    def allows(self, model: str) -> bool:
+        """Whether it may ask this model, named as provider/name."""
+        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+
     def check_model(self, model: str) -> None:
-        """Raises ChatError(MODEL_NOT_ALLOWED) for a model, as provider/name, that no pattern takes."""
-        if self.models and not any(fnmatchcase(model, pattern) for pattern in self.models):
-            allowed = ", ".join(self.models)
-            raise ChatError(ErrorReason.MODEL_NOT_ALLOWED, f"this key may not use {model}; it may use {allowed}")
+        """Raises ChatError(MODEL_NOT_ALLOWED) for a model that no pattern takes, whether there is such a one or not."""
+        if not self.allows(model):
+            asked, allowed = model or "any model of this server", ", ".join(self.models)
+            raise ChatError(ErrorReason.MODEL_NOT_ALLOWED, f"this key may not use {asked}; it may use {allowed}")
 
 
 # Where nobody is asked who they are.

@@ -7,11 +7,12 @@ unasked; otherwise the provider's own answer counts. The listings are kept in `l
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
+from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.request import ModelInfo, ReasoningControl
 from thinkaloud_server.core.usage import Usage
 from thinkaloud_server.engine.listings import WITHIN_S, Listings
@@ -26,6 +27,8 @@ CHOSEN_FRESH_S = 1.0
 NEAR_NAMES_MAX = 5
 
 _CURRENT = "current_model"
+# What makes a pattern of a name.
+_WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +65,19 @@ class Models:
         self._listings = Listings(providers, clock, within_s=listed_within_s)
         self._chosen: dict[str, tuple[str | None, float]] = {}
 
-    def resolve(self, model_id: str) -> Candidate:
-        """Who answers for this id. Raises ChatError(MODEL_NOT_FOUND) with near names."""
+    def resolve(self, model_id: str, caller: Identity) -> Candidate:
+        """Who answers for this id. Raises ChatError(MODEL_NOT_FOUND) with near names that the caller may ask."""
         provider_name, _, name = model_id.partition("/")
         provider = self.providers.get(provider_name)
         if provider is None or not name:
-            raise self.not_found(model_id)
+            raise self.not_found(model_id, caller)
         if provider.lists_all and self._listings.complete(provider_name) and name not in self._names(provider_name):
-            raise self.not_found(model_id)
+            raise self.not_found(model_id, caller)
         return Candidate(model_id, provider, name)
 
-    def not_found(self, model_id: str) -> ChatError:
-        """The error for a model that nobody has; its details offer near names."""
-        known = [f"{provider}/{name}" for provider in self.providers for name in self._names(provider)]
-        near = _near(model_id, known)
+    def not_found(self, model_id: str, caller: Identity) -> ChatError:
+        """The error for a model that nobody has; its details offer near names that the caller may ask."""
+        near = _near(model_id, [each for each in self._ids() if caller.allows(each)])
         hint = f"; near names: {', '.join(near)}" if near else "; list what there is with ListModels"
         return ChatError(
             ErrorReason.MODEL_NOT_FOUND,
@@ -83,22 +85,26 @@ class Models:
             details={"near": near},
         )
 
-    async def check(self, model_id: str) -> Candidate:
-        """`resolve`, after listing a provider that lists everything and costs nothing to ask."""
+    async def check(self, model_id: str, caller: Identity) -> Candidate:
+        """`resolve`, after listing a provider that lists everything and costs nothing to ask.
+
+        This is the one way to a model. Raises ChatError: MODEL_NOT_ALLOWED, MODEL_NOT_FOUND.
+        """
+        caller.check_model(model_id)
         provider = self.providers.get(model_id.partition("/")[0])
         if provider is None or provider.lists_all:
             await self._listings.refresh(name for name, each in self.providers.items() if each.lists_all)
-        return self.resolve(model_id)
+        return self.resolve(model_id, caller)
 
-    async def refused(self, model_id: str) -> ChatError:
+    async def refused(self, model_id: str, caller: Identity) -> ChatError:
         """The error for a model that its own provider does not know, with that provider's near names."""
         await self._listings.refresh([model_id.partition("/")[0]])
-        return self.not_found(model_id)
+        return self.not_found(model_id, caller)
 
     async def list(
-        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
+        self, caller: Identity, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
     ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
-        """The models in the order of providers, then names, and notes on what could not be listed.
+        """The caller's models in the order of providers, then names, and notes on what could not be listed.
 
         `reasoning` is "none", "optional", "mandatory", "any" for all that can, or "" for all.
         """
@@ -115,7 +121,8 @@ class Models:
         found = [
             model
             for model in models
-            if search.casefold() in model.id.casefold()
+            if caller.allows(model.id)
+            and search.casefold() in model.id.casefold()
             and model.context_length >= min_context
             and (not reasoning or model.reasoning in kinds)
         ]
@@ -142,8 +149,25 @@ class Models:
         """Stop asking providers."""
         await self._listings.close()
 
-    async def current(self, tenant: str) -> str:
-        """The id of the model that is used when a request names none."""
+    async def current(self, tenant: str, caller: Identity) -> str:
+        """The id of the model that is used when a request names none; "" where the caller may use none at all.
+
+        It is the tenant's, else the server's, else the first that the caller may ask.
+        """
+        chosen = await self._chosen_by(tenant)
+        if caller.allows(chosen):
+            return chosen
+        if caller.allows(self._default):
+            return self._default
+        named = (each for each in caller.models if each.partition("/")[0] in self.providers and not _WILD & {*each})
+        listed = (each for each in self._ids() if caller.allows(each))
+        return next(named, "") or next(listed, "") or await self._first_listed(caller)
+
+    async def _first_listed(self, caller: Identity) -> str:
+        models, _ = await self.list(caller)
+        return next((model.id for model in models), "")
+
+    async def _chosen_by(self, tenant: str) -> str:
         chosen, read_at = self._chosen.get(tenant, (None, 0.0))
         now = self._clock.monotonic()
         if not read_at or now - read_at > CHOSEN_FRESH_S:
@@ -153,12 +177,16 @@ class Models:
             return chosen
         return self._default
 
-    async def switch(self, tenant: str, model_id: str) -> str:
-        """Use another model from now on. Raises ChatError(MODEL_NOT_FOUND)."""
-        candidate = await self.check(model_id)
+    async def switch(self, tenant: str, caller: Identity, model_id: str) -> str:
+        """Use another model from now on. Raises ChatError: MODEL_NOT_ALLOWED, MODEL_NOT_FOUND."""
+        candidate = await self.check(model_id, caller)
         await self._store.put_setting(tenant, _CURRENT, candidate.id)
         self._chosen[tenant] = (candidate.id, self._clock.monotonic())
         return candidate.id
+
+    def _ids(self) -> Iterator[str]:
+        """Every model that is known just now, in the order of providers."""
+        return (f"{provider}/{info.name}" for provider in self.providers for info in self._infos(provider))
 
     def _names(self, provider: str) -> set[str]:
         return {model.name for model in self._infos(provider)}

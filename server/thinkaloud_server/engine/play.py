@@ -295,7 +295,7 @@ class Play:
             details["provider_status"] = failure.status
         details["provider"] = self._candidate.provider.name
         if failure.reason is ErrorReason.MODEL_NOT_FOUND:
-            refused = await self._models.refused(self._candidate.id)
+            refused = await self._models.refused(self._candidate.id, self._turn.identity)
             details.update(refused.details)
             message = f"{message} ({refused.message})"
         return self.failed(failure.reason, message, details)

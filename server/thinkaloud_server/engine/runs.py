@@ -98,8 +98,8 @@ class Runs:
             raise ChatError(ErrorReason.IDEMPOTENCY_KEY_REUSED, "the key was used with another request")
         if self.draining or len(self.live) >= self._runs_max:
             return await self._replayed(store, tenant, turn)
-        model = turn.model or await self._models.current(tenant)
-        candidates = [await self._models.check(each) for each in (model, *turn.fallback_models)]
+        model = turn.model or await self._models.current(tenant, turn.identity)
+        candidates = [await self._models.check(each, turn.identity) for each in (model, *turn.fallback_models)]
         while True:
             new = new_run(tenant, turn, candidates[0], self._new_id, owner=self._owner, now=self._clock.time())
             creating = self._own(self._create(store, new, turn, candidates, arrived), f"create-{new.run.run_id}")

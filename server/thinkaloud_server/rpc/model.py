@@ -24,23 +24,22 @@ class ModelServicer:
         for name, text in (("provider", request.provider), ("search", request.search)):
             if len(text) > _FILTER_CHARS_MAX:
                 raise invalid(name, f"must be at most {_FILTER_CHARS_MAX} characters, got {len(text)}")
-        tenant = tenant_of(call)
         models, notes = await self._models.list(
-            tenant,
+            call.identity,
             provider=request.provider,
             search=request.search,
             min_context=field.integer("min_context", request.min_context, 0),
             reasoning=field.one_of("reasoning", request.reasoning, _REASONING) if request.reasoning else "",
         )
-        current = await self._models.current(tenant)
+        current = await self._models.current(tenant_of(call), call.identity)
         return pb.ListModelsResponse(models=[wire.model_to_proto(model, current) for model in models], notes=notes)
 
     async def get_current_model(self, request: pb.GetCurrentModelRequest, call: Call) -> pb.GetCurrentModelResponse:
         """What the listing says of it; its name alone where it is not listed."""
-        tenant = tenant_of(call)
-        current = await self._models.current(tenant)
+        current = await self._models.current(tenant_of(call), call.identity)
+        call.identity.check_model(current)
         provider, _, name = current.partition("/")
-        listed, _ = await self._models.list(tenant, provider=provider)
+        listed, _ = await self._models.list(call.identity, provider=provider)
         model = next((each for each in listed if each.id == current), ModelInfo(name, provider))
         return pb.GetCurrentModelResponse(model=wire.model_to_proto(model, current))
 
@@ -49,5 +48,5 @@ class ModelServicer:
         if not request.model_id:
             raise invalid("model_id", 'must be "provider/name"')
         model_id = field.model_id("model_id", request.model_id)
-        current = await self._models.switch(tenant_of(call), model_id)
+        current = await self._models.switch(tenant_of(call), call.identity, model_id)
         return pb.SwitchModelResponse(ok=True, status="success", model_id=model_id, current_model=current)

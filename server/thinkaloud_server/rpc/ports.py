@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from thinkaloud_server.core.event import Logged, Terminal
+from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
@@ -39,15 +40,15 @@ class Models(Protocol):
         """By their configured names, in their order."""
 
     async def list(
-        self, tenant: str, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
+        self, caller: Identity, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""
     ) -> tuple[Sequence[ModelInfo], Sequence[str]]:
-        """The models, and notes on what could not be listed. `reasoning` is as in ListModelsRequest."""
+        """The models that it may ask, and notes on what could not be listed. `reasoning` is as in ListModelsRequest."""
 
-    async def current(self, tenant: str) -> str:
-        """The id of the model that is used when a request names none."""
+    async def current(self, tenant: str, caller: Identity) -> str:
+        """The id of the model that is used when a request names none; "" where the caller may use none."""
 
-    async def switch(self, tenant: str, model_id: str) -> str:
-        """Use another model from now on. Raises ChatError(MODEL_NOT_FOUND)."""
+    async def switch(self, tenant: str, caller: Identity, model_id: str) -> str:
+        """Use another model from now on. Raises ChatError: MODEL_NOT_ALLOWED, MODEL_NOT_FOUND."""
 
 
 class EngineStatus(Protocol):

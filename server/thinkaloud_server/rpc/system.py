@@ -100,7 +100,7 @@ class SystemServicer:
             name="thinkaloud",
             version=self._version,
             api_version=API_VERSION,
-            current_model=await models.current(tenant_of(call)),
+            current_model=await models.current(tenant_of(call), call.identity),
             providers=[
                 pb.ProviderInfo(name=name, dialect=provider.dialect, base_url=provider.base_url)
                 for name, provider in models.providers.items()
@@ -123,7 +123,7 @@ class SystemServicer:
         """What it can do, and what it refuses."""
         return pb.GetCapabilitiesResponse(
             capabilities=CAPABILITIES,
-            current_model=await self._engine.models.current(tenant_of(call)),
+            current_model=await self._engine.models.current(tenant_of(call), call.identity),
             api_version=API_VERSION,
             version=self._version,
             limits=published(self._limits),
