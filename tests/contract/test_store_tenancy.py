@@ -25,6 +25,7 @@ from fakes.stored import (
 )
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Token
+from thinkaloud_server.core.run import day_of
 from thinkaloud_server.engine.ports import Store
 
 Call = Callable[[Store, str, int], Awaitable[Any]]
@@ -61,6 +62,7 @@ CALLS: dict[str, Call] = {
     "get_setting": lambda store, tenant, n: store.get_setting(tenant, f"setting-{n}"),
     "token_totals": lambda store, tenant, n: store.token_totals(tenant),
     "last_usage": lambda store, tenant, n: store.last_usage(tenant),
+    "spent": lambda store, tenant, n: store.spent(tenant, f"key_id-{n}", day_of(1_700_000_002.5)),
 }
 
 
@@ -80,6 +82,7 @@ async def _everything_of_tenant(store: Store) -> list[Any]:
         seen.append(await store.get_conversation(TENANT, an_id("conv", number)))
         seen.append(await store.history(TENANT, an_id("conv", number), page_size=9, page_token=""))
     seen += [await store.token_totals(TENANT), await store.last_usage(TENANT)]
+    seen.append(await store.spent(TENANT, "key_id-2", day_of(1_700_000_002.5)))
     return [*seen, await store.get_setting(TENANT, "setting-1"), await store.find_key(TENANT, "key-1")]
 
 
@@ -89,6 +92,7 @@ async def test_another_tenants_id_is_like_a_missing_one(store: Store, name: str)
     live = a_run(1, conversation_id=conversation.conversation_id, key="key-1")
     await begin(store, live, new_conversation=conversation)
     await end(store, await begin_conversation(store, 2))
+    await end(store, await begin(store, a_run(3, key_id="key_id-2")))
     await store.put_setting(TENANT, "setting-1", "secret")
     before = await _everything_of_tenant(store)
 

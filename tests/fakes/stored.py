@@ -18,7 +18,7 @@ from thinkaloud_server.core.run import (
     Run,
     StoredMessage,
 )
-from thinkaloud_server.core.usage import Attempt, Timing, Usage
+from thinkaloud_server.core.usage import Attempt, Spent, Timing, Usage
 from thinkaloud_server.engine.ports import Store
 
 TENANT = "acme"
@@ -44,6 +44,7 @@ def a_run(
     key: str = "",
     request_hash: str = "hash",
     owner: str = OWNER,
+    key_id: str = "",
 ) -> Run:
     return Run(
         run_id=an_id("run", number),
@@ -59,6 +60,7 @@ def a_run(
         lease_owner=owner,
         idempotency_key=key,
         request_hash=request_hash,
+        key_id=key_id,
         metadata={"team": "blue"},
     )
 
@@ -123,6 +125,7 @@ def a_closing(
     message: bool = True,
     model: str = "local/m",
     usage: Usage = USAGE,
+    spent: Spent | None = None,
 ) -> Append:
     terminal = terminal or a_complete(run)
     failed = isinstance(terminal, Error)
@@ -134,6 +137,7 @@ def a_closing(
         message=an_answer(run, at=at) if message else None,
         usage=usage,
         model=model,
+        spent=spent or Spent.of(usage),
     )
     return an_append(run, terminal, first=first, closing=closing)
 

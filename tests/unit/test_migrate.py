@@ -46,6 +46,21 @@ def test_the_columns_of_a_run_are_the_fields_of_a_run_in_their_order() -> None:
     assert RUN_COLUMNS.split(", ") == [field.name for field in fields(Run)]
 
 
+def test_results_of_runs_are_kept_when_a_column_comes_before_them(connection: sqlite3.Connection) -> None:
+    steps = known_migrations()
+    migrate(connection, steps[:2])
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(runs)")]
+    for number in range(2):
+        values = [f"{name}-{number}" for name in columns]
+        connection.execute(f"INSERT INTO runs VALUES ({', '.join('?' * len(columns))})", values)
+    migrate(connection, steps)
+    assert connection.execute("SELECT run_id, key_id, result FROM runs ORDER BY run_id").fetchall() == [
+        ("run_id-0", "", "result-0"),
+        ("run_id-1", "", "result-1"),
+    ]
+    assert [name for _, name, *_ in connection.execute("PRAGMA table_info(runs)")][-2:] == ["key_id", "result"]
+
+
 def test_steps_are_applied_once_and_in_order(connection: sqlite3.Connection) -> None:
     migrate(connection, (ONE,))
     connection.execute("INSERT INTO a VALUES ('kept')")

@@ -8,17 +8,26 @@ from typing import Generic, Literal, TypeVar
 
 from thinkaloud_server.core.event import Event, Start, Terminal
 from thinkaloud_server.core.message import Message
-from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.core.usage import Spent, Usage
 
+DAY_S = 86_400
 RunKind = Literal["chat", "task"]
 RunState = Literal["running", "completed", "failed"]
 AppendResult = Literal["committed", "fenced", "failed"]
 T = TypeVar("T")
 
 
+def day_of(at: float) -> int:
+    """The day (UTC) of this moment, counted from the epoch."""
+    return int(at // DAY_S)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One row of `runs`. Times are seconds since the epoch (UTC); 0.0 where the moment has not come."""
+    """One row of `runs`. Times are seconds since the epoch (UTC); 0.0 where the moment has not come.
+
+    `key_id` is whose share of the server it uses up, as in Identity.
+    """
 
     run_id: str
     tenant: str
@@ -39,6 +48,7 @@ class Run:
     stop_requested_at: float = 0.0
     idempotency_key: str = ""
     request_hash: str = ""
+    key_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +98,10 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The end of a run: the terminal event and all that is true from then on, in one transaction."""
+    """The end of a run: the terminal event and all that is true from then on, in one transaction.
+
+    `usage` is what the provider told, `spent` what the run counts for on its key's day, which is that of `ended_at`.
+    """
 
     terminal: Terminal
     state: RunState
@@ -97,6 +110,7 @@ class Closing:
     message: StoredMessage | None
     usage: Usage
     model: str
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What runs count for in the budget of their key: tokens read and written, and what is known of their cost."""
+
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+    @classmethod
+    def of(cls, usage: Usage) -> Spent:
+        return cls(usage.input_tokens + usage.output_tokens, usage.cost_usd or 0.0)
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.tokens + other.tokens, self.cost_usd + other.cost_usd)
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Milliseconds; 0 where the moment never came. See Timing in event.proto for what each runs from."""
 

@@ -39,6 +39,7 @@ def new_run(
         detach_s=turn.detach_s,
         idempotency_key=turn.idempotency_key,
         request_hash=turn.request_hash,
+        key_id=turn.identity.key_id,
         metadata=turn.metadata,
     )
     start = Start(

@@ -31,7 +31,7 @@ from thinkaloud_server.core.run import (
     StoredMessage,
     TokenTotals,
 )
-from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.core.usage import Spent, Usage
 
 ThinkTags = Literal["auto", "inside", "off"]
 
@@ -119,8 +119,12 @@ class Store(Protocol):
     async def last_usage(self, tenant: str) -> Usage | None:
         """Of the run that ended last."""
 
+    async def spent(self, tenant: str, key_id: str, day: int) -> Spent:
+        """What the runs of this key that ended on this day (as `day_of` counts) counted for."""
+
     async def trim(self, *, events_before: float, keys_before: float) -> int:
-        """Drop events of runs that ended before the one, and keys of runs made before the other; count rows."""
+        """Drop events of runs that ended before the one; idempotency keys of runs made before the other, and what was
+        spent on days before it. Counts rows."""
 
     async def close(self) -> None: ...
 

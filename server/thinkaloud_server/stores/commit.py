@@ -20,7 +20,7 @@ from itertools import chain
 from typing import Any
 
 from thinkaloud_server.core.errors import ChatError
-from thinkaloud_server.core.run import Append, AppendResult, Closing
+from thinkaloud_server.core.run import Append, AppendResult, Closing, day_of
 from thinkaloud_server.stores.codec import encode_event, encode_json, encode_message, storable
 from thinkaloud_server.stores.connection import as_chat_error, is_busy, roll_back
 
@@ -34,7 +34,7 @@ _ROWS_MAX = 100
 _APPEND_COLUMNS = "tenant, run_id, epoch, sequence, type, payload"
 _CLOSING_COLUMNS = (
     "tenant, run_id, epoch, state, finish_reason, ended_at, result, model, input_tokens, output_tokens,"
-    " reasoning_tokens, cached_tokens, cost_usd, message_id, document"
+    " reasoning_tokens, cached_tokens, cost_usd, day, spent_tokens, spent_usd, message_id, document"
 )
 
 
@@ -194,6 +194,9 @@ def _closing_row(append: Append, closing: Closing) -> Row:
         usage.reasoning_tokens,
         usage.cached_tokens,
         usage.cost_usd,
+        day_of(closing.ended_at),
+        closing.spent.tokens,
+        closing.spent.cost_usd,
         message.message_id if message else "",
         encode_message(message).decode() if message else "",
     )

@@ -23,9 +23,16 @@ END;
 CREATE TEMP VIEW closings AS
     SELECT '' AS tenant, '' AS run_id, 0 AS epoch, '' AS state, '' AS finish_reason, 0.0 AS ended_at,
         '' AS result, '' AS model, 0 AS input_tokens, 0 AS output_tokens, 0 AS reasoning_tokens,
-        0 AS cached_tokens, 0.0 AS cost_usd, '' AS message_id, '' AS document;
+        0 AS cached_tokens, 0.0 AS cost_usd, 0 AS day, 0 AS spent_tokens, 0.0 AS spent_usd, '' AS message_id, '' AS document;
 
 CREATE TEMP TRIGGER close_run INSTEAD OF INSERT ON closings BEGIN
+    -- First, because the run's row is short until it has its result; if the run is fenced, this is undone with the rest.
+    INSERT INTO key_days (tenant, key_id, day, tokens, cost_usd)
+        SELECT new.tenant, r.key_id, new.day, new.spent_tokens, new.spent_usd FROM runs r
+        WHERE r.run_id = new.run_id AND r.key_id <> ''
+        ON CONFLICT (tenant, key_id, day) DO UPDATE SET
+            tokens = tokens + excluded.tokens,
+            cost_usd = cost_usd + excluded.cost_usd;
     UPDATE runs
         SET state = new.state, finish_reason = new.finish_reason, ended_at = new.ended_at, result = new.result
         WHERE run_id = new.run_id AND tenant = new.tenant AND epoch = new.epoch AND state = 'running';

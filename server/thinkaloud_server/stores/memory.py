@@ -26,9 +26,10 @@ from thinkaloud_server.core.run import (
     RunState,
     StoredMessage,
     TokenTotals,
+    day_of,
 )
 from thinkaloud_server.core.tool_results import check_results
-from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.core.usage import Spent, Usage
 from thinkaloud_server.stores.codec import encode_json
 from thinkaloud_server.stores.errors import already_exists, conversation_not_found, key_reused, unavailable
 from thinkaloud_server.stores.page import TimeKey, position_of, position_token, time_key, time_token
@@ -79,6 +80,7 @@ class MemoryStore:
         self._settings: dict[tuple[str, str], str] = {}
         self._totals: dict[str, dict[str, TokenTotals]] = {}
         self._last_usage: dict[str, tuple[float, Usage]] = {}
+        self._spent: dict[tuple[str, str, int], Spent] = {}
         self._closed = False
 
     async def close(self) -> None:
@@ -274,6 +276,10 @@ class MemoryStore:
         ended_at_and_usage = self._last_usage.get(tenant)
         return ended_at_and_usage[1] if ended_at_and_usage else None
 
+    async def spent(self, tenant: str, key_id: str, day: int) -> Spent:
+        self._check_open()
+        return self._spent.get((tenant, key_id, day), Spent())
+
     async def trim(self, *, events_before: float, keys_before: float) -> int:
         self._check_open()
         rows = 0
@@ -284,6 +290,9 @@ class MemoryStore:
             if log.run.idempotency_key and log.run.created_at < keys_before:
                 rows += 1
                 self._drop_key(log)
+        for old in [each for each in self._spent if each[2] < day_of(keys_before)]:
+            rows += 1
+            del self._spent[old]
         return rows
 
     def _append(self, append: Append) -> AppendResult:
@@ -313,6 +322,9 @@ class MemoryStore:
         totals = self._totals.setdefault(tenant, {})
         before = totals.get(closing.model, TokenTotals())
         totals[closing.model] = TokenTotals(before.runs + 1, before.usage + closing.usage)
+        if log.run.key_id:
+            day = tenant, log.run.key_id, day_of(closing.ended_at)
+            self._spent[day] = self._spent.get(day, Spent()) + closing.spent
         last = self._last_usage.get(tenant)
         if last is None or closing.ended_at >= last[0]:
             self._last_usage[tenant] = (closing.ended_at, closing.usage)

@@ -12,6 +12,7 @@ from typing import Any
 
 from thinkaloud_server.core.run import Busy, Existing, NewRun, Page, Renewal, Run, RunState
 from thinkaloud_server.core.tool_results import check_results
+from thinkaloud_server.core.usage import Spent
 from thinkaloud_server.stores import conversation_rows
 from thinkaloud_server.stores.codec import decode_text_map, encode_event, encode_json, storable
 from thinkaloud_server.stores.errors import conversation_not_found, key_reused
@@ -21,7 +22,7 @@ from thinkaloud_server.stores.page import TimeKey, time_key, time_token
 RUN_COLUMNS = (
     "run_id, tenant, kind, state, conversation_id, message_id, model, request_id, last_sequence, created_at,"
     " ended_at, finish_reason, epoch, lease_owner, detach_s, watched_until, stop_requested_at, idempotency_key,"
-    " request_hash, metadata"
+    " request_hash, key_id, metadata"
 )
 # A lease says more where several owners share a database; here the owner's lock is the lease.
 LEASE_S = 10.0
@@ -211,6 +212,19 @@ def trim_keys(connection: sqlite3.Connection, created_before: float) -> int:
     ).rowcount
 
 
+def trim_days(connection: sqlite3.Connection, before: int) -> int:
+    """Forget what keys spent on the days before that one."""
+    return connection.execute("DELETE FROM key_days WHERE day < ?", (before,)).rowcount
+
+
+def spent(connection: sqlite3.Connection, tenant: str, key_id: str, day: int) -> Spent:
+    row = connection.execute(
+        "SELECT tokens, cost_usd FROM key_days WHERE tenant = ? AND key_id = ? AND day = ?",
+        (tenant, storable(key_id), day),
+    ).fetchone()
+    return Spent(*row) if row else Spent()
+
+
 def _live_run(connection: sqlite3.Connection, conversation_id: str) -> Run | None:
     row = connection.execute(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE conversation_id = ? AND state = 'running' AND conversation_id <> ''",
@@ -241,6 +255,7 @@ def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
         "stop_requested_at": 0.0,
         "idempotency_key": storable(run.idempotency_key),
         "request_hash": run.request_hash,
+        "key_id": storable(run.key_id),
         "metadata": encode_json(run.metadata).decode(),
         "events_trimmed": 0,
         "result": "",

@@ -28,8 +28,9 @@ from thinkaloud_server.core.run import (
     RunState,
     StoredMessage,
     TokenTotals,
+    day_of,
 )
-from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.core.usage import Spent, Usage
 from thinkaloud_server.stores import conversation_rows, run_rows
 from thinkaloud_server.stores.checkpoint import PAGES_DUE, PAGES_RESTART, Checkpointer
 from thinkaloud_server.stores.codec import decode_messages, decode_page, decode_terminal
@@ -174,9 +175,13 @@ class SqliteStore:
     async def last_usage(self, tenant: str) -> Usage | None:
         return await self._read(conversation_rows.last_usage, tenant)
 
+    async def spent(self, tenant: str, key_id: str, day: int) -> Spent:
+        return await self._read(run_rows.spent, tenant, key_id, day)
+
     async def trim(self, *, events_before: float, keys_before: float) -> int:
         """In small steps, between which the writer does other work."""
         rows = await self._write(run_rows.trim_keys, keys_before)
+        rows += await self._write(run_rows.trim_days, day_of(keys_before))
         more = True
         while more:
             dropped, more = await self._write(run_rows.trim_events, events_before, _TRIM_RUNS_MAX)
