@@ -22,6 +22,7 @@ from thinkaloud_server.rpc.interceptors import Interceptor
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.local_call import LEFT, LocalCall, LocalRpc, refusal
 from thinkaloud_server.rpc.local_handler import Handling, LocalStream, LocalUnary
+from thinkaloud_server.rpc.local_intake import LocalIntake, Requests
 from thinkaloud_server.rpc.methods import Method
 from thinkaloud_server.rpc.socket import UNKNOWN_METHOD
 
@@ -96,29 +97,31 @@ class LocalChannel(grpc.aio.Channel):
     ) -> Any:
         return _Callable(self, LocalStream, method, request_serializer, response_deserializer)
 
-    def stream_unary(self, method: str, *_: object, **options: object) -> Any:
-        raise NotImplementedError("no method of the contract takes a stream of requests")
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Callable[[Any], bytes] | None = None,
+        response_deserializer: Callable[[bytes], Any] | None = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        return _IntakeCallable(self, method, request_serializer, response_deserializer)
 
     def stream_stream(self, method: str, *_: object, **options: object) -> Any:
-        raise NotImplementedError("no method of the contract takes a stream of requests")
+        raise NotImplementedError("no method of the contract streams both ways")
 
     def begin(
         self,
-        kind: type[LocalUnary] | type[LocalStream],
+        make: Callable[[Handling, LocalCall, Callable[[LocalRpc], None]], LocalRpc],
         path: str,
-        request: Message | bytes,
-        *,
         timeout_s: float | None,
         metadata: Metadata,
-        as_bytes: bool,
     ) -> LocalRpc:
         """One call, under way. Raises grpc.aio.UsageError after `close`."""
         if self._closed:
             raise grpc.aio.UsageError("Channel is closed.")
         handling = self._handling.get(path, self._unknown)
         name = UNKNOWN_METHOD if handling is self._unknown else path
-        call = LocalCall(name, metadata, PEER.get(), timeout_s)
-        rpc = kind(handling, call, request, timeout_s, self._open.discard, as_bytes=as_bytes)
+        rpc = make(handling, LocalCall(name, metadata, PEER.get(), timeout_s), self._open.discard)
         self._open.add(rpc)
         if timeout_s is not None and timeout_s <= 0:
             rpc.expire()
@@ -162,14 +165,46 @@ class _Callable:
         wait_for_ready: bool | None = None,
         compression: object = None,
     ) -> Any:
-        return self._channel.begin(
-            self._kind,
-            self._path,
-            self._channel.message(self._path, request, self._serialize),
-            timeout_s=timeout,
-            metadata=tuple(metadata or ()),
-            as_bytes=self._as_bytes,
-        )
+        message = self._channel.message(self._path, request, self._serialize)
+
+        def make(handling: Handling, call: LocalCall, ended: Callable[[LocalRpc], None]) -> LocalRpc:
+            return self._kind(handling, call, message, timeout, ended, as_bytes=self._as_bytes)
+
+        return self._channel.begin(make, self._path, timeout, tuple(metadata or ()))
+
+
+class _IntakeCallable:
+    """The same for a method that takes a stream of requests."""
+
+    def __init__(
+        self,
+        channel: LocalChannel,
+        path: str,
+        serialize: Callable[[Any], bytes] | None,
+        deserialize: Callable[[bytes], Any] | None,
+    ) -> None:
+        self._channel = channel
+        self._path = path
+        self._serialize = serialize
+        self._as_bytes = deserialize is None
+
+    def __call__(
+        self,
+        request_iterator: Requests | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: object = None,
+        wait_for_ready: bool | None = None,
+        compression: object = None,
+    ) -> Any:
+        def crossing(request: Any) -> Message | bytes:
+            return self._channel.message(self._path, request, self._serialize)
+
+        def make(handling: Handling, call: LocalCall, ended: Callable[[LocalRpc], None]) -> LocalRpc:
+            return LocalIntake(handling, call, request_iterator, crossing, timeout, ended, as_bytes=self._as_bytes)
+
+        return self._channel.begin(make, self._path, timeout, tuple(metadata or ()))
 
 
 def _stopping() -> ChatError:

@@ -18,7 +18,8 @@ from google.protobuf.message import Message
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.engine.ports import Clock
-from thinkaloud_server.rpc.encoding import check_answer, check_request, decode, encode
+from thinkaloud_server.rpc.encoding import check_answer, encode
+from thinkaloud_server.rpc.intake import taken
 from thinkaloud_server.rpc.interceptors import Interceptor, around
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.local_call import LEFT, OK, Ended, LocalCall, LocalRpc, refusal
@@ -37,14 +38,13 @@ class Handling(NamedTuple):
     clock: Clock
 
 
-class LocalUnary(LocalRpc, grpc.aio.UnaryUnaryCall[Any, Any]):
+class LocalAnswer(LocalRpc):
     """One answer, made by a task of its own."""
 
     def __init__(
         self,
         handling: Handling,
         call: LocalCall,
-        request: Message | bytes,
         timeout_s: float | None,
         ended: Callable[[LocalRpc], None],
         *,
@@ -52,16 +52,19 @@ class LocalUnary(LocalRpc, grpc.aio.UnaryUnaryCall[Any, Any]):
     ) -> None:
         super().__init__(call, timeout_s, ended)
         self._answer: Message | bytes | None = None
-        self._task = self._loop.create_task(self._run(handling, request, as_bytes))
+        self._task = self._loop.create_task(self._run(handling, as_bytes))
 
-    async def _run(self, handling: Handling, request: Message | bytes, as_bytes: bool) -> None:
+    async def _ask(self, method: Method, limits: Limits) -> Message:
+        """What the method answers."""
+        raise NotImplementedError
+
+    async def _run(self, handling: Handling, as_bytes: bool) -> None:
         method, _, limits, _ = handling
         try:
             async with around(self._call, handling.interceptors):
-                if method is None or method.unary is None:
+                if method is None:
                     raise unknown()
-                answer = await method.unary(taken(method, request, limits), self._call)
-                self._answer = given(answer, limits, as_bytes)
+                self._answer = given(await self._ask(method, limits), limits, as_bytes)
         except grpc.aio.AbortError:
             assert self._call.refused is not None
             self._conclude(self._call.refused)
@@ -81,6 +84,28 @@ class LocalUnary(LocalRpc, grpc.aio.UnaryUnaryCall[Any, Any]):
             raise
         self._raise_unless_ok()
         return self._answer
+
+
+class LocalUnary(LocalAnswer, grpc.aio.UnaryUnaryCall[Any, Any]):
+    """One request, one answer."""
+
+    def __init__(
+        self,
+        handling: Handling,
+        call: LocalCall,
+        request: Message | bytes,
+        timeout_s: float | None,
+        ended: Callable[[LocalRpc], None],
+        *,
+        as_bytes: bool,
+    ) -> None:
+        self._request = request
+        super().__init__(handling, call, timeout_s, ended, as_bytes=as_bytes)
+
+    async def _ask(self, method: Method, limits: Limits) -> Message:
+        if method.unary is None:
+            raise unknown()
+        return await method.unary(taken(method, self._request, limits), self._call)
 
 
 class LocalStream(LocalRpc, grpc.aio.UnaryStreamCall[Any, Any]):
@@ -239,14 +264,6 @@ async def _stream(
                 yield said
                 if not call.events % _BURST_EVENTS:
                     await asyncio.sleep(0)
-
-
-def taken(method: Method, request: Message | bytes, limits: Limits) -> Any:
-    """The request as the handler takes it, no larger than a socket would let it be."""
-    if isinstance(request, bytes):
-        return decode(method.request, request, limits.request_bytes)
-    check_request(request.ByteSize(), limits.request_bytes)
-    return request
 
 
 def given(answer: Message, limits: Limits, as_bytes: bool) -> Message | bytes:

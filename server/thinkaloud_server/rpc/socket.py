@@ -7,7 +7,7 @@ stream is written by `await context.write`, so one event costs one task switch, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any, NoReturn, cast
 
@@ -19,6 +19,7 @@ from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc.call import Call, Metadata
 from thinkaloud_server.rpc.encoding import decode, encode
+from thinkaloud_server.rpc.intake import requests_of
 from thinkaloud_server.rpc.interceptors import Interceptor, around
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.methods import Method
@@ -86,6 +87,8 @@ def bind(method: Method, interceptors: Sequence[Interceptor], limits: Limits, cl
     """The grpc handler of one method."""
     if method.stream is not None:
         return grpc.unary_stream_rpc_method_handler(_streaming(method, interceptors, limits, clock))
+    if method.intake is not None:
+        return grpc.stream_unary_rpc_method_handler(_intake(method, interceptors, limits))
     return grpc.unary_unary_rpc_method_handler(_unary(method, interceptors, limits))
 
 
@@ -115,6 +118,21 @@ def _unary(
         async with around(call, interceptors):
             request = decode(method.request, data, limits.request_bytes)
             return encode(await answer(request, call), limits.response_bytes)
+        raise AssertionError("a failed call did not abort")
+
+    return handle
+
+
+def _intake(
+    method: Method, interceptors: Sequence[Interceptor], limits: Limits
+) -> Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]:
+    answer = method.intake
+    assert answer is not None
+
+    async def handle(pieces: AsyncIterator[bytes], context: Context) -> bytes:
+        call = SocketCall(method.path, context)
+        async with around(call, interceptors), aclosing(requests_of(method, pieces, limits)) as requests:
+            return encode(await answer(requests, call), limits.response_bytes)
         raise AssertionError("a failed call did not abort")
 
     return handle
