@@ -58,7 +58,7 @@ async def keyed_server(
         )
         port = await server.start("127.0.0.1:0")
         stack.push_async_callback(server.stop, 1.0)
-        face = HttpFace(web_app(server.local), new_request_id=lambda: new_id("req"))
+        face = HttpFace(web_app(server.local))
         http = await face.start("127.0.0.1:0")
         stack.push_async_callback(face.stop, 1.0)
         yield Whole(f"127.0.0.1:{port}", engine, http)
