@@ -20,11 +20,12 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "providers": ({"core"}, {"msgspec"}),
     "engine": ({"core", "providers"}, {"msgspec", "httpx", "httpx_aiohttp", "httpcore", "aiohttp"}),
     "stores": ({"core"}, {"msgspec"}),
+    "identity": ({"core"}, {"msgspec"}),
     "rpc": ({"core", "engine", "thinkaloud.v1"}, {"grpc", "grpc_health", "grpc_reflection", "google"}),
     "web": ({"thinkaloud.v1"}, {"grpc", "google", "starlette", "msgspec"}),
 }
 EVERYTHING = "app"
-WAITS = {"engine", "stores", "rpc", "web", "app"}
+WAITS = {"engine", "stores", "identity", "rpc", "web", "app"}
 
 # A module of core or providers is a function of its arguments: no I/O, no clock, no randomness, no logging.
 IMPURE = {
@@ -198,6 +199,9 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
         ("engine", "from thinkaloud_server.stores.sqlite import SqliteStore"),
         ("engine", "import grpc"),
         ("stores", "from thinkaloud_server.engine import ports"),
+        ("identity", "from thinkaloud_server.rpc.identify import Authenticator"),
+        ("identity", "from thinkaloud_server.stores.keys import KeyStore"),
+        ("rpc", "from thinkaloud_server.identity.authority import Authority"),
         ("rpc", "import thinkaloud"),
         ("rpc", "from thinkaloud_server.app.config import Config"),
         ("rpc", "from ..app import config"),

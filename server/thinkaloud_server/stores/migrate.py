@@ -21,11 +21,11 @@ class Migration(NamedTuple):
     sql: str
 
 
-def known_migrations() -> tuple[Migration, ...]:
-    """The steps that this release knows, in order."""
+def known_migrations(directory: str = "migrations") -> tuple[Migration, ...]:
+    """The steps that this release knows, in order: of the store, or of another database of ours."""
     found = (
         Migration(int(match[1]), match[2], file.read_text("utf-8"))
-        for file in resources.files(__package__).joinpath("migrations").iterdir()
+        for file in resources.files(__package__).joinpath(directory).iterdir()
         if (match := _FILE_NAME.fullmatch(file.name))
     )
     return tuple(sorted(found))
