@@ -18,6 +18,7 @@ from fakes.engine import FakeEngine
 from thinkaloud.v1 import (
     chat_service_pb2_grpc,
     conversation_service_pb2_grpc,
+    identity_service_pb2_grpc,
     model_service_pb2_grpc,
     run_service_pb2_grpc,
     system_service_pb2_grpc,
@@ -57,6 +58,7 @@ class Served:
         self.conversations: Any = conversation_service_pb2_grpc.ConversationServiceStub(self.channel)
         self.models: Any = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self.system: Any = system_service_pb2_grpc.SystemServiceStub(self.channel)
+        self.identity: Any = identity_service_pb2_grpc.IdentityServiceStub(self.channel)
 
 
 @asynccontextmanager

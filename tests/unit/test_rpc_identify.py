@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import pytest
 
 from thinkaloud.v1 import run_service_pb2
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.core.identity import ANYBODY, Identity, Scope
+from thinkaloud_server.core.identity import NOBODY, Identity, Scope
 from thinkaloud_server.rpc.call import Metadata, tenant_of
-from thinkaloud_server.rpc.identify import credential_of, identify, scopes_of
+from thinkaloud_server.rpc.identify import credential_of, identify, is_known, scopes_of, streams_of
 from unit.test_rpc_interceptors import FakeCall
 
 
@@ -19,6 +21,7 @@ class OneKey:
 
     def __init__(self, *scopes: str) -> None:
         self.identity = Identity(tenant="hers", key_id="k", scopes=frozenset(scopes))
+        self.watched: list[Identity] = []
 
     async def identify(self, credential: str) -> Identity:
         if credential != "good":
@@ -30,6 +33,12 @@ class OneKey:
 
     async def redeem(self, token: str, path: str) -> tuple[str, Identity]:
         raise NotImplementedError
+
+    @contextmanager
+    def watch(self, identity: Identity, ended: Callable[[ChatError], object]) -> Iterator[None]:
+        self.watched.append(identity)
+        yield
+        self.watched.remove(identity)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +91,22 @@ async def test_who_may_not_call_does_not_reach_the_method(credential: str, reaso
 async def test_where_there_is_nothing_to_protect_nobody_is_asked(scopes: dict[str, Scope]) -> None:
     call = FakeCall()
     async with identify(OneKey(), scopes)(call):
-        assert call.identity is ANYBODY
+        assert call.identity is NOBODY
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["stream", "unary"])
+async def test_a_stream_is_told_when_its_credential_ends(streams: bool) -> None:
+    known, call = OneKey("read"), FakeCall((("authorization", "Bearer good"),))
+    async with identify(known, {call.method: "read"}, {call.method} if streams else set())(call):
+        assert known.watched == ([known.identity] if streams else [])
+    assert known.watched == []
+
+
+@pytest.mark.parametrize(("credential", "known"), [("good", True), ("bad", False), ("", False)])
+async def test_an_open_method_may_ask_whether_it_knows_the_caller(credential: str, known: bool) -> None:
+    call = FakeCall((("authorization", f"Bearer {credential}"),) if credential else ())
+    assert await is_known(OneKey("read"), call) is known
+    assert await is_known(None, call)
 
 
 def test_a_method_that_names_no_scope_is_for_admins_only() -> None:
@@ -100,3 +124,8 @@ def test_scopes_are_read_of_the_contract() -> None:
     scopes = scopes_of([run_service_pb2.DESCRIPTOR.services_by_name["RunService"]])
     assert scopes["/thinkaloud.v1.RunService/GetRun"] == "read"
     assert scopes["/thinkaloud.v1.RunService/StopRun"] == "chat"
+
+
+def test_streams_are_read_of_the_contract() -> None:
+    service = run_service_pb2.DESCRIPTOR.services_by_name["RunService"]
+    assert streams_of([service]) == {"/thinkaloud.v1.RunService/WatchRun"}

@@ -58,5 +58,7 @@ class Identity:
             raise ChatError(ErrorReason.MODEL_NOT_ALLOWED, f"this key may not use {asked}; it may use {allowed}")
 
 
+# Who calls an open method: what it tells anybody, it tells them.
+NOBODY = Identity(tenant="", key_id="", scopes=frozenset())
 # Where nobody is asked who they are.
 ANYBODY = Identity(tenant="default", key_id="", scopes=frozenset(SCOPES))

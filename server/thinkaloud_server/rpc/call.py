@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
+from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete
 from thinkaloud_server.core.identity import ANYBODY
 
@@ -17,12 +18,13 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class Call(ABC):
     """What one call brought, and what is noted on it for its log record. A channel says how it is answered.
 
-    `answer_headers` gathers what is sent ahead of the answer; None once it was sent.
+    `answer_headers` gathers what is sent ahead of the answer; None once it was sent. `cut_by` is why a stream was ended
+    from outside, and `on_cut` how its channel calls it out of wherever it waits.
     """
 
     __slots__ = (
-        *("answer_headers", "code", "complete", "events", "first_event_at", "identity", "metadata", "method", "peer"),
-        *("request_id", "run_id"),
+        *("answer_headers", "code", "complete", "cut_by", "events", "first_event_at", "identity", "metadata"),
+        *("method", "on_cut", "peer", "request_id", "run_id"),
     )
 
     def __init__(self, *, method: str, metadata: Metadata, peer: str) -> None:
@@ -37,6 +39,15 @@ class Call(ABC):
         self.complete: Complete | None = None
         self.events = 0
         self.first_event_at = 0.0
+        self.cut_by: ChatError | None = None
+        self.on_cut: Callable[[], object] | None = None
+
+    def cut(self, error: ChatError) -> None:
+        """End this stream now with this error, wherever its handler waits. A unary call goes on to its answer."""
+        if self.cut_by is None:
+            self.cut_by = error
+            if self.on_cut is not None:
+                self.on_cut()
 
     def header(self, name: str) -> str:
         """The first value of this metadata key; "" when it was not sent."""
@@ -62,6 +73,13 @@ class Call(ABC):
     @abstractmethod
     async def abort(self, status: status_pb2.Status) -> NoReturn:
         """End the call with this status; raises what ends its handler."""
+
+
+def slow_consumer(stall_timeout_s: float) -> ChatError:
+    """What a stream ends with whose client takes nothing."""
+    return ChatError(
+        ErrorReason.SLOW_CONSUMER, f"nothing was read for {stall_timeout_s:g} s: resume the run with WatchRun"
+    )
 
 
 def tenant_of(call: Call) -> str:

@@ -18,6 +18,7 @@ TITLE_CHARS_MAX = 200
 MODEL_CHARS_MAX = 256
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 PAGE_TOKEN_CHARS_MAX = 1024
+SOCKET_PATH_CHARS_MAX = 512
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+\Z")
 
@@ -87,6 +88,16 @@ def real(field: str, number: float, least: float, most: float) -> float:
 def page_size(number: int, *, default: int, most: int) -> int:
     """The entries of a page; 0 is the default."""
     return integer("page_size", number, 1, most) if number else default
+
+
+def socket_path(name: str, text: str) -> str:
+    """The path of a WebSocket, as it stands in its address."""
+    if not text.startswith("/") or len(text) > SOCKET_PATH_CHARS_MAX or not _PRINTABLE.match(text) or "?" in text:
+        problem = (
+            f"must be the path of a WebSocket, as /api/v1/chat/stream, of at most {SOCKET_PATH_CHARS_MAX} characters"
+        )
+        raise invalid(name, problem)
+    return text
 
 
 def page_token(text: str) -> str:

@@ -6,15 +6,15 @@ say; without one nobody is asked, and every caller is `ANYBODY`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from thinkaloud.v1 import access_pb2
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.core.identity import SCOPES, Identity, Scope
+from thinkaloud_server.core.identity import NOBODY, SCOPES, Identity, Scope
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.interceptors import Interceptor
 
@@ -41,6 +41,9 @@ class Authenticator(Protocol):
         Raises ChatError: WS_TOKEN_INVALID, WS_TOKEN_USED, AUTH_REVOKED.
         """
 
+    def watch(self, identity: Identity, ended: Callable[[ChatError], object]) -> AbstractContextManager[None]:
+        """While this is entered, `ended` is called, once, when the caller's credential is revoked or expires."""
+
 
 def scopes_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Scope]:
     """The scope of each method, by its path; "admin" for one that names none."""
@@ -53,18 +56,51 @@ def scopes_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Scope]:
     return scopes
 
 
-def identify(authenticator: Authenticator, scopes: Mapping[str, Scope]) -> Interceptor:
-    """Every call of a method of `scopes` has an identity that may call it. What is not there has nothing to protect."""
+def streams_of(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
+    """The paths of the methods that answer with a stream."""
+    return frozenset(
+        f"/{service.full_name}/{method.name}"
+        for service in services
+        for method in service.methods
+        if method.server_streaming
+    )
+
+
+def identify(
+    authenticator: Authenticator, scopes: Mapping[str, Scope], streams: Container[str] = frozenset()
+) -> Interceptor:
+    """Every call of a method of `scopes` has an identity that may call it. What is not there has nothing to protect.
+
+    A stream ends with the credential that it was opened with.
+    """
 
     @asynccontextmanager
     async def intercept(call: Call) -> AsyncIterator[None]:
         scope = scopes.get(call.method, "open")
-        if scope != "open":
-            call.identity = await authenticator.identify(credential_of(call))
-            call.identity.check_scope(scope)
-        yield
+        if scope == "open":
+            call.identity = NOBODY
+            yield
+            return
+        call.identity = await authenticator.identify(credential_of(call))
+        call.identity.check_scope(scope)
+        if call.method in streams:
+            with authenticator.watch(call.identity, call.cut):
+                yield
+        else:
+            yield
 
     return intercept
+
+
+async def is_known(authenticator: Authenticator | None, call: Call) -> bool:
+    """Whether an open method may tell this caller more than it tells anybody."""
+    if authenticator is None:
+        return True
+    try:
+        await authenticator.identify(credential_of(call))
+    except ChatError:
+        return False
+    return True
 
 
 def credential_of(call: Call) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 
 from thinkaloud.v1 import identity_service_pb2 as pb
 from thinkaloud_server.core.identity import ANYBODY, Identity
-from thinkaloud_server.rpc import wire
+from thinkaloud_server.rpc import field, wire
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.identify import Authenticator, credential_of
 
@@ -24,9 +25,10 @@ class IdentityServicer:
     async def create_socket_token(
         self, request: pb.CreateSocketTokenRequest, call: Call
     ) -> pb.CreateSocketTokenResponse:
+        path = field.socket_path("path", request.path)
         if self._authenticator is None:
             return pb.CreateSocketTokenResponse()
-        token, expires_at = await self._authenticator.socket_token(call.identity, request.path)
+        token, expires_at = await self._authenticator.socket_token(call.identity, path)
         return pb.CreateSocketTokenResponse(token=token, expires_at=wire.timestamp(expires_at))
 
     async def hold_socket(
@@ -39,8 +41,10 @@ class IdentityServicer:
             authorization, call.identity = await self._authenticator.redeem(request.token, request.path)
         else:
             call.identity = await self._authenticator.identify(credential_of(call))
-        yield pb.HoldSocketResponse(authorization=authorization, identity=_to_proto(call.identity))
-        await asyncio.get_running_loop().create_future()
+        held = self._authenticator.watch(call.identity, call.cut) if self._authenticator else nullcontext()
+        with held:
+            yield pb.HoldSocketResponse(authorization=authorization, identity=_to_proto(call.identity))
+            await asyncio.get_running_loop().create_future()
 
 
 def _to_proto(identity: Identity) -> pb.Identity:

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.engine.ports import Clock
+from thinkaloud_server.rpc.call import slow_consumer
 from thinkaloud_server.rpc.encoding import check_answer, encode
 from thinkaloud_server.rpc.intake import taken
 from thinkaloud_server.rpc.interceptors import Interceptor, around
@@ -132,6 +133,7 @@ class LocalStream(LocalRpc, grpc.aio.UnaryStreamCall[Any, Any]):
         self._closing: asyncio.Task[None] | None = None
         self._first: Any = None
         self._starting: asyncio.Task[None] | None = self._loop.create_task(self._start())
+        call.on_cut = self._refuse
 
     def __aiter__(self) -> LocalStream:
         return self
@@ -189,7 +191,7 @@ class LocalStream(LocalRpc, grpc.aio.UnaryStreamCall[Any, Any]):
                 self._idle_since = self._loop.time()
                 return message
             # The handler did not let itself be called out.
-            self._close(asyncio.CancelledError())
+            self._close()
         except StopAsyncIteration:
             self._conclude(OK)
         except grpc.aio.AbortError:
@@ -221,26 +223,26 @@ class LocalStream(LocalRpc, grpc.aio.UnaryStreamCall[Any, Any]):
         elif self._starting is not None:
             self._starting.cancel()  # nothing has begun
         else:
-            self._close(asyncio.CancelledError())
+            self._close()
 
     def _look(self) -> None:
         waited = self._loop.time() - self._idle_since if self._idle_since else 0.0
         if waited < self._stall_s:
             self._guard = self._loop.call_later(self._stall_s - waited, self._look)
             return
-        error = ChatError(
-            ErrorReason.SLOW_CONSUMER,
-            f"nothing was read for {self._stall_s:g} s: resume the run with WatchRun",
-        )
-        self._conclude(refusal(error, self._call.request_id))
-        self._close(error)
+        self._call.cut(slow_consumer(self._stall_s))
 
-    def _close(self, error: BaseException) -> None:
+    def _refuse(self) -> None:
+        """The server ends the stream."""
+        assert self._call.cut_by is not None
+        self.cut(refusal(self._call.cut_by, self._call.request_id))
+
+    def _close(self) -> None:
         """Leave the handler where it stands, between two messages."""
 
         async def close() -> None:
             with suppress(grpc.aio.AbortError, asyncio.CancelledError, StopAsyncIteration):
-                await self._messages.athrow(error)
+                await self._messages.athrow(asyncio.CancelledError())
 
         self._closing = self._loop.create_task(close())
 
@@ -255,15 +257,20 @@ async def _stream(
             raise unknown()
         messages = method.stream(taken(method, request, limits), call)
         del request  # a stream may live for hours
-        async with aclosing(messages):
-            async for message in messages:
-                said = given(message, limits, as_bytes)
-                if not call.events:
-                    call.first_event_at = clock.monotonic()
-                call.events += 1
-                yield said
-                if not call.events % _BURST_EVENTS:
-                    await asyncio.sleep(0)
+        try:
+            async with aclosing(messages):
+                async for message in messages:
+                    said = given(message, limits, as_bytes)
+                    if not call.events:
+                        call.first_event_at = clock.monotonic()
+                    call.events += 1
+                    yield said
+                    if not call.events % _BURST_EVENTS:
+                        await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if call.cut_by is not None:
+                raise call.cut_by from None
+            raise
 
 
 def given(answer: Message, limits: Limits, as_bytes: bool) -> Message | bytes:

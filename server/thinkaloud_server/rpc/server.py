@@ -33,7 +33,7 @@ from thinkaloud_server.rpc.chat import ChatServicer
 from thinkaloud_server.rpc.conversation import ConversationServicer
 from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.health import HealthServicer
-from thinkaloud_server.rpc.identify import Authenticator, identify, scopes_of
+from thinkaloud_server.rpc.identify import Authenticator, identify, scopes_of, streams_of
 from thinkaloud_server.rpc.identity import IdentityServicer
 from thinkaloud_server.rpc.interceptors import Interceptor, LoadShedding
 from thinkaloud_server.rpc.limits import Limits
@@ -83,7 +83,7 @@ class RpcServer:
             *tracing,
             interceptors.access_log(clock, observer),
             self.load,
-            *([identify(authenticator, scopes_of(_CONTRACT))] if authenticator else ()),
+            *([identify(authenticator, scopes_of(_CONTRACT), streams_of(_CONTRACT))] if authenticator else ()),
         )
         self._departure = Departure()
         services = list(_services(engine, self.limits, self._departure, clock, new_id, version, authenticator))

@@ -17,7 +17,7 @@ from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, 
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.engine.ports import Clock
-from thinkaloud_server.rpc.call import Call, Metadata
+from thinkaloud_server.rpc.call import Call, Metadata, slow_consumer
 from thinkaloud_server.rpc.encoding import decode, encode
 from thinkaloud_server.rpc.intake import requests_of
 from thinkaloud_server.rpc.interceptors import Interceptor, around
@@ -55,18 +55,17 @@ class SocketCall(Call):
 
 
 class StallGuard:
-    """Cuts a stream whose client takes nothing: cancels the task that has waited in one write for too long.
+    """Cuts a stream whose client takes nothing: that has waited in one write for too long.
 
     One timer per stream, moved on when it fires: arming one per event would cost more than the event.
     """
 
-    __slots__ = ("_loop", "_task", "_timeout_s", "_timer", "stalled", "writing_since")
+    __slots__ = ("_call", "_loop", "_timeout_s", "_timer", "writing_since")
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, call: Call, timeout_s: float) -> None:
         self.writing_since = 0.0
-        self.stalled = False
+        self._call = call
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
         self._timeout_s = timeout_s
         self._timer = self._loop.call_later(timeout_s, self._look)
 
@@ -78,9 +77,8 @@ class StallGuard:
         waited = self._loop.time() - self.writing_since if self.writing_since else 0.0
         if waited < self._timeout_s:
             self._timer = self._loop.call_later(self._timeout_s - waited, self._look)
-        elif self._task is not None:
-            self.stalled = True
-            self._task.cancel()
+        else:
+            self._call.cut(slow_consumer(self._timeout_s))
 
 
 def bind(method: Method, interceptors: Sequence[Interceptor], limits: Limits, clock: Clock) -> Any:
@@ -158,9 +156,14 @@ async def _write(
 ) -> None:
     """Write them all, each when the one before it went out."""
     now = asyncio.get_running_loop().time
-    guard = StallGuard(limits.stall_timeout_s)
+    guard = StallGuard(call, limits.stall_timeout_s)
     bytes_max = limits.response_bytes
+    task = asyncio.current_task()
+    assert task is not None
+    call.on_cut = task.cancel
     try:
+        if call.cut_by is not None:
+            raise call.cut_by
         with _client_may_be_gone():
             async with aclosing(messages):
                 async for message in messages:
@@ -172,15 +175,12 @@ async def _write(
                         call.first_event_at = clock.monotonic()
                     call.events += 1
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if guard.stalled and task is not None and not task.uncancel():
-            raise ChatError(
-                ErrorReason.SLOW_CONSUMER,
-                f"nothing was read for {limits.stall_timeout_s:g} s: resume the run with WatchRun",
-            ) from None
+        if call.cut_by is not None and not task.uncancel():
+            raise call.cut_by from None
         raise
     finally:
         guard.close()
+        call.on_cut = None
 
 
 @contextmanager
