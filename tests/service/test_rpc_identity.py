@@ -18,6 +18,7 @@ from service.test_rpc_abuse import METHODS, STREAMS
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import identity_service_pb2 as identity_pb
 from thinkaloud.v1 import run_service_pb2 as run_pb
+from thinkaloud.v1 import system_service_pb2 as system_pb
 
 pytestmark = pytest.mark.usefixtures("channel_kind")
 
@@ -236,3 +237,17 @@ async def test_a_path_that_is_none_gets_no_token(served: Served, keys: FakeKeys,
     request = identity_pb.CreateSocketTokenRequest(path=path)
     asked = served.identity.CreateSocketToken(request, metadata=bearer(keys.make("read")))
     assert (await refusal(asked))[0] == "VALIDATION_FAILED"
+
+
+# What callers are told of the server.
+
+
+async def test_health_is_told_to_anybody_and_the_rest_of_it_to_known_callers(served: Served, keys: FakeKeys) -> None:
+    async def health(key: str) -> Any:
+        return await served.system.GetHealth(system_pb.GetHealthRequest(), metadata=bearer(key) if key else ())
+
+    for key in ("", FakeKeys().make("admin")):
+        told = await health(key)
+        assert {field.name for field, _ in told.ListFields()} == {"status", "timestamp"}
+        assert told.status == "healthy"
+    assert (await health(keys.make("read"))).HasField("agent_capacity")

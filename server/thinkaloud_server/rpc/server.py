@@ -142,7 +142,7 @@ def _services(
         RunServicer(engine, limits, departure),
         ConversationServicer(engine, limits, clock=clock, new_id=new_id),
         ModelServicer(engine),
-        SystemServicer(engine, limits, clock=clock, version=version),
+        SystemServicer(engine, limits, clock=clock, version=version, authenticator=authenticator),
         IdentityServicer(authenticator),
     )
     return chain.from_iterable(map(methods_of, _CONTRACT, servicers))

@@ -8,6 +8,7 @@ from thinkaloud_server.core.run import TokenTotals
 from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc import process, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
+from thinkaloud_server.rpc.identify import Authenticator, is_known
 from thinkaloud_server.rpc.interceptors import settled
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.ports import Engine, EngineStatus
@@ -51,15 +52,21 @@ def published(limits: Limits) -> pb.Limits:
 class SystemServicer:
     """The server's account of itself."""
 
-    def __init__(self, engine: Engine, limits: Limits, *, clock: Clock, version: str) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, *, clock: Clock, version: str, authenticator: Authenticator | None
+    ) -> None:
         self._engine = engine
         self._limits = limits
         self._clock = clock
         self._version = version
+        self._authenticator = authenticator
         self._started_at = clock.monotonic()
 
     async def get_health(self, request: pb.GetHealthRequest, call: Call) -> pb.GetHealthResponse:
-        """Asks the store for something small; a store that does not answer makes the server unhealthy."""
+        """Asks the store for something small; a store that does not answer makes the server unhealthy.
+
+        Anybody may ask, as load balancers do; whoever has no credential where one is needed is told the verdict alone.
+        """
         status = self._engine.status()
         store = await settled(
             self._engine.store.get_setting(tenant_of(call), "health"),
@@ -68,9 +75,13 @@ class SystemServicer:
             timeout_s=_STORE_TIMEOUT_S,
         )
         store_fault = store.message if isinstance(store, ChatError) else ""
+        answer = pb.GetHealthResponse(status=_health(status, store_fault), timestamp=wire.timestamp(self._clock.time()))
+        if await is_known(self._authenticator, call):
+            answer.MergeFrom(self._details(status, store_fault))
+        return answer
+
+    def _details(self, status: EngineStatus, store_fault: str) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
-            status=_health(status, store_fault),
-            timestamp=wire.timestamp(self._clock.time()),
             uptime=self._clock.monotonic() - self._started_at,
             resource_usage=pb.ResourceUsage(
                 memory_bytes=process.memory_bytes(), cpu_s=process.cpu_s(), open_files=process.open_files()
@@ -94,15 +105,16 @@ class SystemServicer:
         )
 
     async def get_info(self, request: pb.GetInfoRequest, call: Call) -> pb.GetInfoResponse:
-        """Name, version, providers without their keys."""
+        """Name, version, providers without their keys; where those are is for admins to know."""
         models = self._engine.models
+        told = "admin" in call.identity.scopes
         return pb.GetInfoResponse(
             name="thinkaloud",
             version=self._version,
             api_version=API_VERSION,
             current_model=await models.current(tenant_of(call), call.identity),
             providers=[
-                pb.ProviderInfo(name=name, dialect=provider.dialect, base_url=provider.base_url)
+                pb.ProviderInfo(name=name, dialect=provider.dialect, base_url=provider.base_url if told else "")
                 for name, provider in models.providers.items()
             ],
             store=self._engine.store.kind,

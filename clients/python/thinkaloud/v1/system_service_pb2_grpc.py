@@ -67,7 +67,8 @@ class SystemServiceServicer(object):
     """
 
     def GetHealth(self, request, context):
-        """How the server is.
+        """How the server is. Anybody may ask; where callers need a credential, whoever sends none, or a bad one, is told
+        `status` and `timestamp` alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,9 @@ class SystemServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SystemServiceAsyncStub: ...
     GetHealth: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetHealthRequest, _system_service_pb2.GetHealthResponse]
-    """How the server is."""
+    """How the server is. Anybody may ask; where callers need a credential, whoever sends none, or a bad one, is told
+    `status` and `timestamp` alone.
+    """
     GetInfo: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetInfoRequest, _system_service_pb2.GetInfoResponse]
     """What the server is."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]
@@ -50,7 +52,9 @@ class SystemServiceAsyncStub(SystemServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetHealth: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetHealthRequest, _system_service_pb2.GetHealthResponse]  # type: ignore[assignment]
-    """How the server is."""
+    """How the server is. Anybody may ask; where callers need a credential, whoever sends none, or a bad one, is told
+    `status` and `timestamp` alone.
+    """
     GetInfo: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetInfoRequest, _system_service_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What the server is."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]  # type: ignore[assignment]
@@ -69,7 +73,9 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.GetHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.GetHealthResponse, _abc.Awaitable[_system_service_pb2.GetHealthResponse]]:
-        """How the server is."""
+        """How the server is. Anybody may ask; where callers need a credential, whoever sends none, or a bad one, is told
+        `status` and `timestamp` alone.
+        """
 
     @_abc_1.abstractmethod
     def GetInfo(
