@@ -110,7 +110,8 @@ async def test_runs_are_listed_without_results_page_by_page() -> None:
         for _ in range(3):
             served.engine.add(thinking())
         page = await served.runs.ListRuns(run_pb.ListRunsRequest(page_size=2, state="running"))
-        assert (len(page.runs), page.next_page_token) == (2, "next")
+        assert len(page.runs) == 2
+        assert page.next_page_token.startswith("next.")
         assert not any(run.HasField("complete") for run in page.runs)
         assert len((await served.runs.ListRuns(run_pb.ListRunsRequest())).runs) == 3
 

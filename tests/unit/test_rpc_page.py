@@ -6,7 +6,7 @@ import pytest
 
 from thinkaloud.v1.conversation_service_pb2 import Conversation, ListConversationsResponse
 from thinkaloud_server.core.errors import ChatError, ErrorReason
-from thinkaloud_server.rpc.page import fitting
+from thinkaloud_server.rpc.page import PageTokens, fitting
 
 
 def page(size: int, title_chars: int) -> ListConversationsResponse:
@@ -47,3 +47,31 @@ async def test_an_empty_page_always_fits() -> None:
         return ListConversationsResponse()
 
     assert not (await fitting(fetch, 4, 0)).conversations
+
+
+def test_a_token_leads_on_in_its_own_list() -> None:
+    tokens = PageTokens(b"key")
+    given = tokens.given("next.page", "acme", "runs", "conv_1", "failed")
+    assert tokens.taken(given, "acme", "runs", "conv_1", "failed") == "next.page"
+    assert tokens.given("", "acme", "runs") == tokens.taken("", "acme", "runs") == ""
+
+
+@pytest.mark.parametrize(
+    "of",
+    [("other", "runs", "c"), ("acme", "history", "c"), ("acme", "runs", "d"), ("acme", "runs"), ("acme", "runsc", "")],
+    ids=str,
+)
+def test_a_token_of_another_list_is_refused(of: tuple[str, ...]) -> None:
+    tokens = PageTokens(b"key")
+    with pytest.raises(ChatError) as caught:
+        tokens.taken(tokens.given("next", "acme", "runs", "c"), *of)
+    assert caught.value.reason is ErrorReason.INVALID_PAGE_TOKEN
+
+
+@pytest.mark.parametrize("text", ["next", "next.", ".", "x.y.z", "next.é", "\n", "x" * 2000])
+def test_a_forged_token_is_refused(text: str) -> None:
+    tokens = PageTokens(b"key")
+    for each in (text, PageTokens(b"another").given("next", "acme", "runs")):
+        with pytest.raises(ChatError) as caught:
+            tokens.taken(each, "acme", "runs")
+        assert caught.value.reason is ErrorReason.INVALID_PAGE_TOKEN

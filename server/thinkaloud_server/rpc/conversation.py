@@ -11,7 +11,7 @@ from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc import field, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
 from thinkaloud_server.rpc.limits import Limits
-from thinkaloud_server.rpc.page import fitting
+from thinkaloud_server.rpc.page import PageTokens, fitting
 from thinkaloud_server.rpc.ports import Engine
 
 PAGE_SIZE_DEFAULT = 50
@@ -23,9 +23,12 @@ HISTORY_SIZE_MAX = 1000
 class ConversationServicer:
     """Straight to the store, except for deleting, which stops what lives."""
 
-    def __init__(self, engine: Engine, limits: Limits, *, clock: Clock, new_id: Callable[[str], str]) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, pages: PageTokens, *, clock: Clock, new_id: Callable[[str], str]
+    ) -> None:
         self._engine = engine
         self._limits = limits
+        self._pages = pages
         self._clock = clock
         self._new_id = new_id
 
@@ -55,7 +58,8 @@ class ConversationServicer:
         self, request: pb.ListConversationsRequest, call: Call
     ) -> pb.ListConversationsResponse:
         """Last used first."""
-        page_token = field.page_token(request.page_token)
+        of = (tenant_of(call), "conversations")
+        page_token = self._pages.taken(request.page_token, *of)
 
         async def fetch(page_size: int) -> pb.ListConversationsResponse:
             page = await self._engine.store.list_conversations(
@@ -63,7 +67,7 @@ class ConversationServicer:
             )
             return pb.ListConversationsResponse(
                 conversations=[wire.conversation_to_proto(each) for each in page.items],
-                next_page_token=page.next_page_token,
+                next_page_token=self._pages.given(page.next_page_token, *of),
             )
 
         size = field.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
@@ -92,7 +96,8 @@ class ConversationServicer:
     async def get_history(self, request: pb.GetHistoryRequest, call: Call) -> pb.GetHistoryResponse:
         """Its messages, oldest first; their reasoning only on request."""
         conversation_id = field.identifier("conversation_id", "conv", request.conversation_id)
-        page_token = field.page_token(request.page_token)
+        of = (tenant_of(call), "history", conversation_id)
+        page_token = self._pages.taken(request.page_token, *of)
         audience = wire.Audience.of(request.include_reasoning)
         store = self._engine.store
         size = field.page_size(request.page_size, default=HISTORY_SIZE_DEFAULT, most=HISTORY_SIZE_MAX)
@@ -103,7 +108,7 @@ class ConversationServicer:
             return pb.GetHistoryResponse(
                 conversation_id=conversation_id,
                 messages=[wire.message_to_proto(each, audience) for each in page.items],
-                next_page_token=page.next_page_token,
+                next_page_token=self._pages.given(page.next_page_token, *of),
             )
 
         return await fitting(fetch, size, self._limits.response_bytes)

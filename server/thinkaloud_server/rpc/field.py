@@ -103,9 +103,13 @@ def socket_path(name: str, text: str) -> str:
 def page_token(text: str) -> str:
     """A token that may be one; whether it is, the store says. Raises ChatError(INVALID_PAGE_TOKEN)."""
     if len(text) > PAGE_TOKEN_CHARS_MAX or (text and not _PRINTABLE.match(text)):
-        problem = "must be the next_page_token of the page before"
-        raise ChatError(ErrorReason.INVALID_PAGE_TOKEN, f"page_token: {problem}", violations=(("page_token", problem),))
+        raise invalid_page_token()
     return text
+
+
+def invalid_page_token() -> ChatError:
+    problem = "must be the next_page_token of the page before"
+    return ChatError(ErrorReason.INVALID_PAGE_TOKEN, f"page_token: {problem}", violations=(("page_token", problem),))
 
 
 def after_sequence(number: int) -> int:

@@ -10,7 +10,7 @@ from thinkaloud_server.rpc import field, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
 from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.limits import Limits
-from thinkaloud_server.rpc.page import fitting
+from thinkaloud_server.rpc.page import PageTokens, fitting
 from thinkaloud_server.rpc.ports import Engine
 from thinkaloud_server.rpc.stream import follow
 
@@ -22,10 +22,11 @@ _STATES: tuple[RunState, ...] = ("running", "completed", "failed")
 class RunServicer:
     """Runs belong to nobody's connection: any call may name any run of its tenant."""
 
-    def __init__(self, engine: Engine, limits: Limits, departure: Departure) -> None:
+    def __init__(self, engine: Engine, limits: Limits, departure: Departure, pages: PageTokens) -> None:
         self._engine = engine
         self._limits = limits
         self._departure = departure
+        self._pages = pages
 
     def watch_run(self, request: pb.WatchRunRequest, call: Call) -> AsyncGenerator[pb.WatchRunResponse, None]:
         """Everything after event N."""
@@ -59,7 +60,8 @@ class RunServicer:
         if request.conversation_id:
             field.identifier("conversation_id", "conv", request.conversation_id)
         state = field.one_of("state", request.state, _STATES) if request.state else None
-        page_token = field.page_token(request.page_token)
+        of = (tenant_of(call), "runs", request.conversation_id, request.state)
+        page_token = self._pages.taken(request.page_token, *of)
 
         async def fetch(page_size: int) -> pb.ListRunsResponse:
             page = await self._engine.list_runs(
@@ -71,7 +73,7 @@ class RunServicer:
             )
             return pb.ListRunsResponse(
                 runs=[wire.run_to_proto(run, None, wire.Audience()) for run in page.items],
-                next_page_token=page.next_page_token,
+                next_page_token=self._pages.given(page.next_page_token, *of),
             )
 
         size = field.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)

@@ -41,6 +41,7 @@ from thinkaloud_server.rpc.local import LocalChannel
 from thinkaloud_server.rpc.methods import Method, methods_of
 from thinkaloud_server.rpc.model import ModelServicer
 from thinkaloud_server.rpc.observer import CallObserver, nobody
+from thinkaloud_server.rpc.page import PageTokens
 from thinkaloud_server.rpc.ports import Engine
 from thinkaloud_server.rpc.run import RunServicer
 from thinkaloud_server.rpc.socket import UnknownMethods, bind
@@ -74,6 +75,7 @@ class RpcServer:
         observer: CallObserver = nobody,
         tracing: Sequence[Interceptor] = (),
         authenticator: Authenticator | None = None,
+        page_key: bytes = b"",
     ) -> None:
         self.limits = limits or Limits()
         self.load = LoadShedding(self.limits.calls)
@@ -86,7 +88,9 @@ class RpcServer:
             *([identify(authenticator, scopes_of(_CONTRACT), streams_of(_CONTRACT))] if authenticator else ()),
         )
         self._departure = Departure()
-        services = list(_services(engine, self.limits, self._departure, clock, new_id, version, authenticator))
+        services = list(
+            _services(engine, self.limits, self._departure, clock, new_id, version, authenticator, page_key)
+        )
         self._health = HealthServicer({method.service for method in services})
         probes = list(methods_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
         self.methods: Mapping[str, Method] = {method.path: method for method in (*services, *probes)}
@@ -136,11 +140,13 @@ def _services(
     new_id: Callable[[str], str],
     version: str,
     authenticator: Authenticator | None,
+    page_key: bytes,
 ) -> Iterator[Method]:
+    pages = PageTokens(page_key)
     servicers = (
         ChatServicer(engine, limits, departure),
-        RunServicer(engine, limits, departure),
-        ConversationServicer(engine, limits, clock=clock, new_id=new_id),
+        RunServicer(engine, limits, departure, pages),
+        ConversationServicer(engine, limits, pages, clock=clock, new_id=new_id),
         ModelServicer(engine),
         SystemServicer(engine, limits, clock=clock, version=version, authenticator=authenticator),
         IdentityServicer(authenticator),
