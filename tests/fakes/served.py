@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 PROGRAM = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 START_S = 30.0
@@ -52,7 +52,7 @@ class Served:
         words = dict(word.partition("=")[::2] for word in self.ready.split()[1:])
         self.address, self.http = words.get("grpc", ""), words.get("http", "")
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Self:
         assert self.ready.startswith("ready grpc="), self.log()
         return self
 

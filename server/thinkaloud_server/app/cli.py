@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thinkaloud_server.app import cli_fake, cli_gateway
+from thinkaloud_server.app import cli_fake, cli_gateway, cli_keys
 from thinkaloud_server.app.cli_output import EXIT_CODES, INTERRUPTED, CommandError, explain, say, write
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _run(arguments: argparse.Namespace) -> int:
             from thinkaloud_server.app import cli_config
 
             return cli_config.check(arguments)
+        case "keys":
+            return cli_keys.run(arguments)
         case "fake-provider":
             return cli_fake.run(arguments)
         case "version":
@@ -94,6 +96,10 @@ def parser() -> argparse.ArgumentParser:
     _models(commands)
     _runs(commands)
     _conversations(commands)
+    keys = commands.add_parser(
+        "keys", help="make, list and revoke API keys", description=cli_keys.DESCRIPTION, epilog=cli_keys.EPILOG
+    )
+    cli_keys.add_flags(keys)
     health = _add(commands, "health", "how the server is; exit code 0 only when it is healthy")
     health.set_defaults(call="health")
     config = commands.add_parser("config", help="the configuration")
@@ -165,6 +171,12 @@ def _config_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: 1; more need PostgreSQL)")
     command.add_argument(
         "--insecure", action="store_true", default=None, help="let everybody who reaches the server use it"
+    )
+    command.add_argument(
+        "--auth",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="ask callers for an API key (default: no, on loopback only; `thinkaloud keys create` makes keys)",
     )
     command.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="(default: info)")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from thinkaloud_server.app.cli_output import USAGE, CommandError, say, write
 from thinkaloud_server.app.config import Config
-from thinkaloud_server.app.config_load import ConfigError, api_key, cautions, find_file, load, to_toml
+from thinkaloud_server.app.config_load import ConfigError, api_key, cautions, find_file, load, pepper, to_toml
 
 # Each flag, and the key that it sets.
 _FLAGS: Mapping[str, tuple[str, str]] = {
@@ -19,6 +19,7 @@ _FLAGS: Mapping[str, tuple[str, str]] = {
     "admin_address": ("server", "admin_address"),
     "workers": ("server", "workers"),
     "insecure": ("server", "insecure"),
+    "auth": ("identity", "required"),
     "log_level": ("log", "level"),
 }
 
@@ -27,7 +28,7 @@ def effective(arguments: argparse.Namespace) -> Config:
     """The configuration with the flags in it. Raises CommandError that names every mistake."""
     flags: dict[str, Any] = {}
     for flag, (section, key) in _FLAGS.items():
-        value = getattr(arguments, flag)
+        value = getattr(arguments, flag, None)  # not every command has all of them
         if value is not None:
             flags.setdefault(section, {})[key] = value
     try:
@@ -46,6 +47,10 @@ def check(arguments: argparse.Namespace) -> int:
             api_key(name, section, os.environ)
         except ConfigError as error:
             mistakes.append(str(error))
+    try:
+        pepper(config, os.environ)
+    except ConfigError as error:
+        mistakes.append(str(error))
     file = find_file(arguments.config, os.environ)
     say(f"# from {file or 'defaults'}, the environment and flags", style="dim")
     for caution in cautions(config):

@@ -10,22 +10,15 @@ import ipaddress
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from thinkaloud_server.app.config_chaos import ChaosSection
+from thinkaloud_server.app.config_identity import IdentitySection
+from thinkaloud_server.app.config_section import Secret, Section
 from thinkaloud_server.providers import table
 
 DIALECTS = tuple(table.DIALECTS)
@@ -35,42 +28,6 @@ _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _STORES = ("sqlite", "memory")
 _OFF = ("", "off")
-
-
-class Secret:
-    """Text that never shows: its repr and str are `***`. `reveal()` is for the one place that sends it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "***"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(cls._checked)
-
-    @classmethod
-    def _checked(cls, value: object) -> Secret:
-        if isinstance(value, Secret):
-            return value
-        if not isinstance(value, str):
-            raise ValueError("expected text")  # noqa: TRY004 - pydantic collects ValueErrors
-        return cls(value.strip())
 
 
 def _from_commas(value: object) -> object:
@@ -92,12 +49,6 @@ def _from_json(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class Section(BaseModel):
-    """One table of the file: unknown keys are errors, and no error repeats a value (it may be a key)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ServerSection(Section):
@@ -290,6 +241,7 @@ class Config(BaseSettings):
     log: LogSection = LogSection()
     traces: TracesSection = TracesSection()
     chaos: ChaosSection = ChaosSection()
+    identity: IdentitySection = IdentitySection()
     providers: dict[str, ProviderSection] = Field(default_factory=dict)
 
     @classmethod
@@ -336,10 +288,12 @@ class Config(BaseSettings):
         ):
             if not address or is_loopback(split_address(address)[0]):
                 continue
-            if not server.insecure:
+            asks = self.identity.required and key != "admin_address"
+            if not asks and not server.insecure:
+                remedy = "" if key == "admin_address" else "ask for one with --auth (identity.required = true), "
                 raise ValueError(
                     f"server.{key} {address} can be reached from other machines, and nobody is asked for a key: "
-                    "listen on 127.0.0.1, or say --insecure (server.insecure = true)"
+                    f"{remedy}listen on 127.0.0.1, or say --insecure (server.insecure = true)"
                 )
             if self.chaos.enabled and not self.chaos.public and key != "admin_address":
                 raise ValueError(

@@ -17,8 +17,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from thinkaloud_server.app.config import Config, ProviderSection, Secret, is_loopback
+from thinkaloud_server.app.config import Config, ProviderSection, is_loopback
 from thinkaloud_server.app.config_chaos import announced
+from thinkaloud_server.app.config_identity import PEPPER_CHARS_MIN
+from thinkaloud_server.app.config_section import Secret
 
 PREFIX = "THINKALOUD_"
 FILE_VARIABLE = "THINKALOUD_CONFIG"
@@ -107,19 +109,40 @@ def data_dir(config: Config) -> Path:
 
 def api_key(name: str, provider: ProviderSection, environ: Mapping[str, str]) -> Secret:
     """The provider's key, wherever it is; empty when the provider has none. Raises ConfigError."""
-    if provider.api_key_env is not None:
-        text = environ.get(provider.api_key_env, "").strip()
+    given = (provider.api_key, provider.api_key_env, provider.api_key_file)
+    return _sendable(name, secret(f"providers.{name}.api_key", *given, environ).reveal())
+
+
+def secret(
+    key: str, given: Secret | None, variable: str | None, file: Path | None, environ: Mapping[str, str]
+) -> Secret:
+    """A secret that stands under this key, in a variable (`<key>_env`) or in a file (`<key>_file`); empty for none.
+
+    Raises ConfigError.
+    """
+    if variable is not None:
+        text = environ.get(variable, "").strip()
         if not text:
-            raise ConfigError(f"providers.{name}.api_key_env: the variable {provider.api_key_env} is not set")
-        return _sendable(name, text)
-    if provider.api_key_file is not None:
+            raise ConfigError(f"{key}_env: the variable {variable} is not set")
+        return Secret(text)
+    if file is not None:
         try:
-            with provider.api_key_file.expanduser().open(encoding="utf-8") as stream:
-                return _sendable(name, stream.read(65_536).strip())
+            with file.expanduser().open(encoding="utf-8") as stream:
+                return Secret(stream.read(65_536).strip())
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise ConfigError(f"providers.{name}.api_key_file: {provider.api_key_file}: {why}") from None
-    return _sendable(name, provider.api_key.reveal()) if provider.api_key else Secret("")
+            raise ConfigError(f"{key}_file: {file}: {why}") from None
+    return given or Secret("")
+
+
+def pepper(config: Config, environ: Mapping[str, str]) -> Secret:
+    """The configured pepper of API keys, wherever it is; empty where it is left to the server. Raises ConfigError."""
+    section = config.identity
+    given = (section.pepper, section.pepper_env, section.pepper_file)
+    found = secret("identity.pepper", *given, environ)
+    if any(each is not None for each in given) and len(found.reveal()) < PEPPER_CHARS_MIN:
+        raise ConfigError(f"identity.pepper: must have {PEPPER_CHARS_MIN} characters or more, that nobody can guess")
+    return found
 
 
 def cautions(config: Config) -> list[str]:
@@ -131,7 +154,7 @@ def cautions(config: Config) -> list[str]:
         and not is_loopback(provider.host)
         and (provider.api_key or provider.api_key_env or provider.api_key_file)
     ]
-    if config.server.insecure:
+    if config.server.insecure and not config.identity.required:
         found.append("server.insecure: whoever reaches this server can use it")
     if chaos := announced(config.chaos):
         found.append(f"chaos: {chaos}")

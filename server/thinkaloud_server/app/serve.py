@@ -167,7 +167,7 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, listens: Addr
     """What was found, where it listens, and a command to try: words for people, an event for machines."""
     providers = {name: section.base_url for name, section in config.providers.items()}
     providers.update({each.name: each.how for each in found.found})
-    for note in (*found.notes, *cautions(config)):
+    for note in (*found.notes, *cautions(config), *assembly.notes):
         logger.warning("caution", extra={"caution": note})
     chaos = announced(config.chaos)
     attempt = 'thinkaloud chat "What is 17*23? think first"'

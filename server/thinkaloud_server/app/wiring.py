@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from thinkaloud_server.app.config import DEMO, Config, ProviderSection, is_loopb
 from thinkaloud_server.app.config_chaos import EVERY_PROVIDER
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.discover import Discovery, chat_models
+from thinkaloud_server.app.identity import admission
 from thinkaloud_server.app.version import server_version
 from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.engine.chaos import Chance, NextFault, choose
@@ -53,6 +54,7 @@ class Assembly:
     secrets: tuple[str, ...]
     place: str
     admin: AdminServer | None
+    notes: tuple[str, ...]
 
 
 async def assemble(
@@ -79,8 +81,8 @@ async def assemble(
     # Of this process alone: what has another owner in its store is an orphan, also after a restart.
     owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     store = await _store(config, owner, stack)
-    known = [default_model, *(f"{name}/{model}" for name, each in sections.items() for model in each.models)]
-    metrics = _metrics(config, store, known)
+    admitted = await admission(config, environ, stack)
+    metrics = _metrics(config, store, default_model, sections)
     engine = Engine(
         store=store,
         memory=store if config.store.kind == "memory" else MemoryStore(),
@@ -109,18 +111,32 @@ async def assemble(
         reflect=config.server.reflects,
         observer=metrics.called if metrics else rpc_observer.nobody,
         tracing=(traces.around,) if traces else (),
+        authenticator=admitted.authority,
+        page_key=admitted.page_key,
     )
-    keys = [word for each in endpoints.values() for word in (each.api_key, *(value for _, value in each.headers))]
-    place = "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
     admin = _admin(config, metrics, engine, server) if metrics else None
-    return Assembly(engine, server, default_model, tuple(keys), place, admin)
+    words = (*admitted.secrets, *_secrets(endpoints))
+    return Assembly(engine, server, default_model, words, _place(config), admin, admitted.notes)
 
 
-def _metrics(config: Config, store: Store, models: Sequence[str]) -> observe.Metrics | None:
+def _secrets(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
+    for each in endpoints.values():
+        yield each.api_key
+        yield from (value for _, value in each.headers)
+
+
+def _place(config: Config) -> str:
+    return "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
+
+
+def _metrics(
+    config: Config, store: Store, default_model: str, sections: Mapping[str, ProviderSection]
+) -> observe.Metrics | None:
     """None where nobody can ask for them."""
     if not config.server.admin_address:
         return None
-    return observe.Metrics(version=server_version(), store=store.kind, models=models)
+    known = [default_model, *(f"{name}/{model}" for name, each in sections.items() for model in each.models)]
+    return observe.Metrics(version=server_version(), store=store.kind, models=known)
 
 
 def _traces(config: Config, stack: AsyncExitStack) -> Traces | None:
