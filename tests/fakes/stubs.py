@@ -11,6 +11,7 @@ import grpc
 from thinkaloud.v1 import (
     chat_service_pb2_grpc,
     conversation_service_pb2_grpc,
+    identity_service_pb2_grpc,
     model_service_pb2_grpc,
     run_service_pb2_grpc,
     system_service_pb2_grpc,
@@ -27,6 +28,7 @@ class Stubs:
         self.conversations: Any = conversation_service_pb2_grpc.ConversationServiceStub(channel)
         self.models: Any = model_service_pb2_grpc.ModelServiceStub(channel)
         self.system: Any = system_service_pb2_grpc.SystemServiceStub(channel)
+        self.identity: Any = identity_service_pb2_grpc.IdentityServiceStub(channel)
 
 
 @asynccontextmanager

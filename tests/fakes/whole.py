@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from typing import Any
 
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.discover import Discovery
+from thinkaloud_server.app.identity import make_key, open_keys
 from thinkaloud_server.app.serve import http_face
 from thinkaloud_server.app.wiring import assemble
+from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.engine.engine import Engine
+from thinkaloud_server.identity.key import key_id_of
 
 LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 
@@ -53,6 +57,23 @@ async def whole_server(
             stack.push_async_callback(assembly.admin.close)
             admin = f"127.0.0.1:{await assembly.admin.start('127.0.0.1', 0)}"
         yield Whole(f"127.0.0.1:{port}", assembly.engine, http, admin)
+
+
+# For `whole_server`: callers must bring a key.
+ASKING = {"required": True}
+
+
+def made_key(data_dir: Path, tenant: str, *scopes: str, models: tuple[str, ...] = (), expires_at: float = 0.0) -> str:
+    """The text of a new key for the server of this data directory, as `thinkaloud keys create` makes it."""
+    config = Config.model_validate({"store": {"data_dir": data_dir}})
+    identity = Identity(tenant, "", frozenset(scopes), models, expires_at=expires_at)
+    return make_key(config, {}, name=tenant, identity=identity).text
+
+
+def revoke_key(data_dir: Path, text: str) -> None:
+    """As `thinkaloud keys revoke` does it."""
+    with open_keys(Config.model_validate({"store": {"data_dir": data_dir}})) as file:
+        assert file.revoke(key_id_of(text), time.time())
 
 
 class ServerProcess:
