@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.identity import SCOPES, Identity
@@ -20,6 +22,7 @@ class KnownOnes:
         self.known: dict[str, Identity] = {name: somebody(name) for name in names}
         self.used: set[str] = set()
         self.asked: list[str] = []
+        self._watched: dict[str, set[Callable[[ChatError], object]]] = defaultdict(set)
 
     async def identify(self, credential: str) -> Identity:
         self.asked.append(credential)
@@ -39,6 +42,20 @@ class KnownOnes:
             raise ChatError(ErrorReason.WS_TOKEN_USED, "the token was used before")
         self.used.add(token)
         return f"Bearer session-of-{name}", self.known[name]
+
+    @contextmanager
+    def watch(self, identity: Identity, ended: Callable[[ChatError], object]) -> Iterator[None]:
+        self._watched[identity.key_id].add(ended)
+        try:
+            yield
+        finally:
+            self._watched[identity.key_id].discard(ended)
+
+    def revoke(self, name: str) -> None:
+        """Know this one no more."""
+        del self.known[name]
+        for ended in tuple(self._watched[name]):
+            ended(ChatError(ErrorReason.AUTH_REVOKED, "the key was revoked"))
 
 
 def bearer(credential: str) -> Mapping[str, str]:

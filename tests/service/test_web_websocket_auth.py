@@ -152,3 +152,29 @@ async def test_a_turn_goes_on_while_a_newer_credential_is_sent() -> None:
         assert (await client.hear())["event"] == "authenticated"
         hold.release.set()
         assert names(await client.rest()) == ["complete"]
+
+
+async def test_a_server_that_leaves_is_not_kept_by_the_sockets_it_holds() -> None:
+    async with (
+        faced(authenticator=KnownOnes("ann")) as (served, sockets),
+        client_of(sockets.url(), additional_headers=bearer("ann")) as client,
+    ):
+        await until(lambda: served.server.load.calls == 1)
+        served.server.drain()
+        await until(lambda: served.server.load.calls == 0)
+        assert client.socket.close_code is None
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a turn"])
+async def test_a_socket_ends_with_the_key_that_opened_it(busy: bool) -> None:
+    known = KnownOnes("ann")
+    async with (
+        faced(FakeEngine((Token("391"), Hold())), authenticator=known) as (_, sockets),
+        client_of(sockets.url(), additional_headers=bearer("ann")) as client,
+    ):
+        if busy:
+            await client.say(text="hi")
+            assert [(await client.hear())["event"] for _ in range(2)] == ["start", "token"]
+        known.revoke("ann")
+        frames, close, reason = await client.closed()
+        assert (names(frames), close, reason) == (["error", "warning"], 4401, "AUTH_REVOKED")

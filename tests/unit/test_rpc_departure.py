@@ -22,3 +22,13 @@ async def test_open_watches_are_woken_and_closed_ones_are_not() -> None:
     assert await reading[0] == []
     assert not reading[1].done()
     reading[1].cancel()
+
+
+async def test_who_waits_for_it_goes_on_when_it_begins_and_at_once_afterwards() -> None:
+    departure = Departure()
+    waiting = asyncio.create_task(departure.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    departure.begin()
+    await waiting
+    await departure.wait()

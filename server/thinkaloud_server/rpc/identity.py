@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import nullcontext
 
 from thinkaloud.v1 import identity_service_pb2 as pb
+from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.identity import ANYBODY, Identity
 from thinkaloud_server.rpc import field, wire
 from thinkaloud_server.rpc.call import Call
+from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.identify import Authenticator, credential_of
 
 
 class IdentityServicer:
     """What is asked of who calls. Without an authenticator everybody is `ANYBODY`, and no token is needed."""
 
-    def __init__(self, authenticator: Authenticator | None) -> None:
+    def __init__(self, authenticator: Authenticator | None, departure: Departure) -> None:
         self._authenticator = authenticator
+        self._departure = departure
 
     async def get_identity(self, request: pb.GetIdentityRequest, call: Call) -> pb.GetIdentityResponse:
         return pb.GetIdentityResponse(identity=_to_proto(call.identity))
@@ -44,7 +46,8 @@ class IdentityServicer:
         held = self._authenticator.watch(call.identity, call.cut) if self._authenticator else nullcontext()
         with held:
             yield pb.HoldSocketResponse(authorization=authorization, identity=_to_proto(call.identity))
-            await asyncio.get_running_loop().create_future()
+            await self._departure.wait()
+        raise ChatError(ErrorReason.DRAINING, "the server is shutting down: ask another replica", retry_after_s=1.0)
 
 
 def _to_proto(identity: Identity) -> pb.Identity:

@@ -149,7 +149,7 @@ def _services(
         ConversationServicer(engine, limits, pages, clock=clock, new_id=new_id),
         ModelServicer(engine),
         SystemServicer(engine, limits, clock=clock, version=version, authenticator=authenticator),
-        IdentityServicer(authenticator),
+        IdentityServicer(authenticator, departure),
     )
     return chain.from_iterable(map(methods_of, _CONTRACT, servicers))
 
