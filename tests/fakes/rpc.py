@@ -69,8 +69,10 @@ async def serving(
     reflect: bool = False,
     options: Sequence[tuple[str, int]] = (),
     authenticator: Authenticator | None = None,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Served]:
-    """Serve this engine. At the end nobody watches a run any more and no task is left."""
+    """Serve this engine, to others over TLS if there are credentials. At the end nobody watches a run any more and no
+    task is left."""
     engine = engine or FakeEngine()
     before = asyncio.all_tasks()
     numbers = itertools.count(1)
@@ -84,10 +86,11 @@ async def serving(
         reflect=reflect,
         authenticator=authenticator,
     )
-    address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
+    address = f"127.0.0.1:{await server.start('127.0.0.1:0', credentials)}"
     try:
         own = ("grpc.use_local_subchannel_pool", 1)
-        async with server.local if LOCAL else grpc.aio.insecure_channel(address, options=[own, *options]) as channel:
+        inside = LOCAL or credentials is not None
+        async with server.local if inside else grpc.aio.insecure_channel(address, options=[own, *options]) as channel:
             yield Served(server, engine, channel, address)
     finally:
         await server.stop(1.0)

@@ -32,8 +32,14 @@ class Stubs:
 
 
 @asynccontextmanager
-async def stubs(address: str, options: Sequence[tuple[str, int]] = ()) -> AsyncIterator[Stubs]:
-    """Over a connection that is shared with no other channel of this process."""
-    own = ("grpc.use_local_subchannel_pool", 1)
-    async with grpc.aio.insecure_channel(address, options=[own, *options]) as channel:
+async def stubs(
+    address: str, options: Sequence[tuple[str, int]] = (), credentials: grpc.ChannelCredentials | None = None
+) -> AsyncIterator[Stubs]:
+    """Over a connection that is shared with no other channel of this process; over TLS with credentials."""
+    own = [("grpc.use_local_subchannel_pool", 1), *options]
+    if credentials is None:
+        channel = grpc.aio.insecure_channel(address, options=own)
+    else:
+        channel = grpc.aio.secure_channel(address, credentials, options=own)
+    async with channel:
         yield Stubs(channel)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from thinkaloud_server.app.config import Config
+from thinkaloud_server.app.config_tls import TlsSection
 from thinkaloud_server.app.discover import Discovery
 from thinkaloud_server.app.identity import make_key, open_keys
+from thinkaloud_server.app.renewal import Renewal
 from thinkaloud_server.app.serve import http_face
 from thinkaloud_server.app.wiring import assemble
 from thinkaloud_server.core.identity import Identity
@@ -40,18 +42,21 @@ async def whole_server(
     data_dir: Path, providers: Mapping[str, Mapping[str, Any]] | None = None, **sections: Mapping[str, Any]
 ) -> AsyncIterator[Whole]:
     """Serves on a free port; `providers` and `sections` are as in the file. Retries wait as short as they may."""
+    renewal = Renewal(TlsSection.model_validate(sections["tls"])) if "tls" in sections else None
     store = {"data_dir": data_dir, **sections.pop("store", {})}
     config = Config.model_validate({"discover": False, "store": store, "providers": providers or {}, **sections})
     async with AsyncExitStack() as stack:
         assembly = await assemble(config, {}, Discovery(), stack, chance=lambda: 0.0)
         await assembly.engine.open()
         stack.push_async_callback(assembly.engine.close)
-        port = await assembly.server.start("127.0.0.1:0")
+        port = await assembly.server.start("127.0.0.1:0", renewal.credentials() if renewal else None)
         stack.push_async_callback(assembly.server.stop, 1.0)
         face = http_face(config, assembly)
         assert face is not None
-        http = await face.start("127.0.0.1:0")
+        http = await face.start("127.0.0.1:0", renewal.current.context if renewal else None)
         stack.push_async_callback(face.stop, 1.0)
+        if renewal is not None:
+            await stack.enter_async_context(renewal.watching(face.renew))
         admin = ""
         if assembly.admin is not None:
             stack.push_async_callback(assembly.admin.close)

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from fakes.abused import MODEL, TEXT, House, check_told, house
+from fakes.certified import Certified
 from fakes.chat_wire import chat_reply
 from fakes.http2 import (
     CONTINUATION,
@@ -29,10 +30,13 @@ from fakes.http2 import (
     hostile,
 )
 from fakes.provider import Gate
-from fakes.rpc import collect, refused, until
+from fakes.rpc import collect, refused, serving, until
 from fakes.stubs import stubs
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import system_service_pb2
+from thinkaloud_server.app.config_tls import TlsSection
+from thinkaloud_server.app.renewal import Renewal
+from thinkaloud_server.rpc.limits import Limits
 
 CHAT = "/thinkaloud.v1.ChatService/Chat"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -80,6 +84,20 @@ async def test_what_is_no_http2_is_closed(sent: bytes, abused: House) -> None:
     async with hostile(abused.whole.address, sent) as client:
         said = await client.gone(within_s=20)
     check_told(said.decode("latin-1"), "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize("sent", [b"", PREFACE[:10], PREFACE], ids=["nothing", "half a word", "no settings"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_who_says_nothing_is_not_waited_for(sent: bytes, tls: bool, tmp_path: Path) -> None:
+    """GR14: a handshake has its time, whatever it is that does not come."""
+    renewal = Renewal(TlsSection.model_validate(Certified(tmp_path).section())) if tls else None
+    credentials = renewal.credentials() if renewal else None
+    async with (
+        serving(limits=Limits(handshake_timeout_s=0.3), credentials=credentials) as served,
+        hostile(served.address, sent if not tls else sent[:1].replace(b"P", b"\x16")) as client,
+    ):
+        await client.gone(within_s=5)
+        await served.system.GetHealth(system_service_pb2.GetHealthRequest(), timeout=5)
 
 
 FLOODS: dict[str, Callable[[int], bytes]] = {

@@ -252,6 +252,7 @@ def test_a_public_address_is_taken_with_insecure_and_does_not_reflect() -> None:
     config = load(None, {}, {"server": {"grpc_address": "0.0.0.0:50051", "insecure": True}})
     assert not config.server.reflects
     assert any("whoever reaches" in caution for caution in cautions(config))
+    assert any("not encrypted" in caution for caution in cautions(config))
 
 
 @pytest.mark.parametrize(

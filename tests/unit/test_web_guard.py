@@ -83,6 +83,22 @@ def test_a_page_elsewhere_may_read_nothing_and_begin_nothing(
     assert found == ("" if allowed else "ORIGIN_NOT_ALLOWED")
 
 
+@pytest.mark.parametrize(
+    ("origin", "encrypted", "allowed"),
+    [
+        ("http://here.example:80", False, True),
+        ("https://here.example:80", False, True),  # a proxy before us may have spoken TLS
+        ("https://here.example:80", True, True),
+        ("http://here.example:80", True, False),
+        (GOOD, True, True),
+    ],
+)
+def test_over_tls_our_own_pages_are_those_that_came_over_tls(origin: str, encrypted: bool, allowed: bool) -> None:
+    given = Headers({"origin": origin, "host": "here.example:80"})
+    found = code_of(lambda: guard.check_origin(given, "POST", OPEN, stream=True, encrypted=encrypted))
+    assert found == ("" if allowed else "ORIGIN_NOT_ALLOWED")
+
+
 def test_without_a_list_no_answer_speaks_of_origins() -> None:
     assert guard.cors(Headers({"origin": GOOD}), LOOPBACK) == []
     assert guard.cors(Headers({"origin": EVIL}), OPEN) == [("vary", "origin")]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thinkaloud_server.app import cli_fake, cli_gateway, cli_keys
+from thinkaloud_server.app import cli_fake, cli_gateway, cli_keys, cli_tls
 from thinkaloud_server.app.cli_output import EXIT_CODES, INTERRUPTED, CommandError, explain, say, write
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def _config_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--admin-address", metavar="HOST:PORT", help="answer /metrics, /healthz and /readyz there (default: nowhere)"
     )
+    cli_tls.add_server_flags(command)
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: 1; more need PostgreSQL)")
     command.add_argument(
         "--insecure", action="store_true", default=None, help="let everybody who reaches the server use it"

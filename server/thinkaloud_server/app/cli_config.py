@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from thinkaloud_server.app.certificate import read_certificate
 from thinkaloud_server.app.cli_output import USAGE, CommandError, say, write
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.config_load import ConfigError, api_key, cautions, find_file, load, pepper, to_toml
@@ -20,6 +22,9 @@ _FLAGS: Mapping[str, tuple[str, str]] = {
     "workers": ("server", "workers"),
     "insecure": ("server", "insecure"),
     "auth": ("identity", "required"),
+    "tls_certificate": ("tls", "certificate_file"),
+    "tls_key": ("tls", "key_file"),
+    "tls_client_ca": ("tls", "client_ca_file"),
     "log_level": ("log", "level"),
 }
 
@@ -51,9 +56,15 @@ def check(arguments: argparse.Namespace) -> int:
         pepper(config, os.environ)
     except ConfigError as error:
         mistakes.append(str(error))
+    noted = cautions(config)
+    if config.tls.files:
+        try:
+            noted.append(read_certificate(config.tls).caution(time.time()))
+        except ConfigError as error:
+            mistakes.append(str(error))
     file = find_file(arguments.config, os.environ)
     say(f"# from {file or 'defaults'}, the environment and flags", style="dim")
-    for caution in cautions(config):
+    for caution in filter(None, noted):
         say(f"caution: {caution}", style="warning")
     if config.discover:
         from thinkaloud_server.app.discover import by_variables

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from thinkaloud_server.app.config_chaos import ChaosSection
 from thinkaloud_server.app.config_identity import IdentitySection
 from thinkaloud_server.app.config_section import Secret, Section
+from thinkaloud_server.app.config_tls import TlsSection
 from thinkaloud_server.providers import table
 
 DIALECTS = tuple(table.DIALECTS)
@@ -236,6 +237,7 @@ class Config(BaseSettings):
     default_model: str = ""
     discover: bool = True
     server: ServerSection = ServerSection()
+    tls: TlsSection = TlsSection()
     store: StoreSection = StoreSection()
     runs: RunsSection = RunsSection()
     log: LogSection = LogSection()

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from thinkaloud_server.app.config import Config, ProviderSection, is_loopback
+from thinkaloud_server.app.config import Config, ProviderSection, is_loopback, split_address
 from thinkaloud_server.app.config_chaos import announced
 from thinkaloud_server.app.config_identity import PEPPER_CHARS_MIN
 from thinkaloud_server.app.config_section import Secret
@@ -154,6 +154,13 @@ def cautions(config: Config) -> list[str]:
         and not is_loopback(provider.host)
         and (provider.api_key or provider.api_key_env or provider.api_key_file)
     ]
+    public = [
+        address
+        for address in (config.server.grpc_address, config.server.http)
+        if address and not is_loopback(split_address(address)[0])
+    ]
+    if public and not config.tls.files:
+        found.append(f"tls: what callers send to {' and '.join(public)} is not encrypted unless a proxy does it")
     if config.server.insecure and not config.identity.required:
         found.append("server.insecure: whoever reaches this server can use it")
     if chaos := announced(config.chaos):

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 # then: a head that never ends.
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_TIMEOUT_S = 10.0
+WRITE_BUFFER_BYTES = 64 * 1024
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -31,6 +32,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        if self.scheme == "https":
+            # As without TLS; its own limit lets half a megabyte wait for each reader that stopped.
+            transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

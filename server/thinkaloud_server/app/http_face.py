@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from thinkaloud_server.app import http_connection
 from thinkaloud_server.app.config import is_loopback, split_address
 from thinkaloud_server.app.http_connection import HttpConnection
 from thinkaloud_server.app.socket_protocol import SocketProtocol
@@ -28,6 +30,8 @@ KEEP_ALIVE_S = 75
 _PING_S = 20.0
 # For last words to be read, before what is left is aborted.
 GOODBYE_S = 1.0
+# For the end of an answer to leave on a slow line when its connection is closed; without TLS the kernel sees to it.
+_LAST_BYTES_S = 30.0
 _BACKLOG = 2048
 _GOING_AWAY = 1001
 
@@ -59,6 +63,8 @@ class HttpFace:
         self._stopping = False
         self._websockets: set[Send] = set()
         self._ticking: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
+        self._taking: asyncio.Server | None = None
         self._config = uvicorn.Config(
             self._answer,
             http=HttpConnection,
@@ -82,14 +88,43 @@ class HttpFace:
         )
         self._server = uvicorn.Server(self._config)
 
-    async def start(self, address: str) -> str:
+    async def start(self, address: str, tls: ssl.SSLContext | None = None) -> str:
         """Listen there and answer; the address with its real port. Raises OSError when that cannot be."""
-        listener = await _listener(address)
+        self._listener = await _listener(address)
         self._config.load()
-        self._server.lifespan = self._config.lifespan_class(self._config)
-        await self._server.startup(sockets=[listener])
+        await self._take_connections(tls)
         self._ticking = asyncio.create_task(self._tick())
-        return f"{address.rpartition(':')[0]}:{listener.getsockname()[1]}"
+        return f"{address.rpartition(':')[0]}:{self._listener.getsockname()[1]}"
+
+    async def renew(self, tls: ssl.SSLContext) -> None:
+        """Shake hands by this from now on; connections that stand go on."""
+        if not self._draining:
+            await self._take_connections(tls)
+
+    async def _take_connections(self, tls: ssl.SSLContext | None) -> None:
+        """One server of the loop on our listening socket, in place of the one before.
+
+        A context of its own for each certificate: one that is changed would go on to resume sessions that callers began
+        under the old one. Both listen on one queue, so no connection is lost in between.
+        """
+        assert self._listener is not None
+        taking = await asyncio.get_running_loop().create_server(
+            self._connection,
+            sock=self._listener.dup(),
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=http_connection.HEAD_TIMEOUT_S if tls else None,
+            ssl_shutdown_timeout=_LAST_BYTES_S if tls else None,
+        )
+        if self._draining:  # since we began
+            taking.close()
+            return
+        before, self._taking = self._taking, taking
+        if before is not None:
+            before.close()
+
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(config=self._config, server_state=self._server.server_state, app_state={})
 
     @property
     def open(self) -> int:
@@ -111,8 +146,10 @@ class HttpFace:
             return
         ticking, self._ticking = self._ticking, None
         self.drain()
-        for server in self._server.servers:
-            server.close()
+        assert self._listener is not None
+        assert self._taking is not None
+        self._listener.close()
+        self._taking.close()
         state = self._server.server_state
         if self._sockets is not None:
             goodbyes = [self._sockets.drain(max(grace_s - GOODBYE_S, 0.0))]

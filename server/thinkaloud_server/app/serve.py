@@ -20,6 +20,7 @@ from thinkaloud_server.app.cli_output import OK, USAGE, CommandError
 from thinkaloud_server.app.config import Config, split_address
 from thinkaloud_server.app.config_chaos import announced
 from thinkaloud_server.app.config_load import ConfigError, cautions
+from thinkaloud_server.app.renewal import Renewal
 from thinkaloud_server.app.stop_signals import StopSignals
 from thinkaloud_server.core.errors import ChatError
 
@@ -54,6 +55,7 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
     from thinkaloud_server.app.wiring import assemble
 
     stop = StopSignals()
+    renewal = Renewal(config.tls) if config.tls.files else None
     async with AsyncExitStack() as stack:
         found = await discover(config, os.environ)
         assembly = await assemble(config, os.environ, found, stack)
@@ -62,9 +64,11 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
         stack.push_async_callback(assembly.engine.close)
         face = http_face(config, assembly)
         # HTTP first: a gRPC server that has started must be stopped before the process can end.
-        http = await _listen_http(config, face, stack)
-        address = await _listen(config, assembly)
+        http = await _listen_http(config, face, renewal, stack)
+        address = await _listen(config, assembly, renewal)
         admin = await _listen_admin(config, assembly, stack)
+        if renewal is not None:
+            await stack.enter_async_context(renewal.watching(face.renew if face else None))
         # What start-up made lives until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -76,10 +80,10 @@ async def _serve(config: Config, redact: logs.Redactor) -> None:
         await _drain(config, assembly, face)
 
 
-async def _listen(config: Config, assembly: Assembly) -> str:
+async def _listen(config: Config, assembly: Assembly, renewal: Renewal | None) -> str:
     wanted = config.server.grpc_address
     try:
-        port = await assembly.server.start(wanted)
+        port = await assembly.server.start(wanted, renewal.credentials() if renewal else None)
     except RuntimeError:
         raise CommandError(f"cannot listen on {wanted}: the address is in use or not of this machine") from None
     host = wanted.rpartition(":")[0]
@@ -116,13 +120,13 @@ def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
     )
 
 
-async def _listen_http(config: Config, face: HttpFace | None, stack: AsyncExitStack) -> str:
+async def _listen_http(config: Config, face: HttpFace | None, renewal: Renewal | None, stack: AsyncExitStack) -> str:
     if face is None:
         return ""
     wanted = config.server.http
     stack.push_async_callback(face.stop, 0.0)
     try:
-        return await face.start(wanted)
+        return await face.start(wanted, renewal.current.context if renewal else None)
     except OSError as error:
         raise CommandError(f"cannot listen on {wanted}: {error.strerror or error}") from None
 
@@ -171,14 +175,15 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, listens: Addr
         logger.warning("caution", extra={"caution": note})
     chaos = announced(config.chaos)
     attempt = 'thinkaloud chat "What is 17*23? think first"'
-    if split_address(listens.grpc)[1] != 50051:
-        attempt = attempt.replace(" chat ", f" chat --address {listens.grpc} ")
+    if config.tls.files or split_address(listens.grpc)[1] != 50051:
+        attempt = attempt.replace(" chat ", f" chat --address {'https://' if config.tls.files else ''}{listens.grpc} ")
     if not sys.stderr.isatty():
         logger.info(
             "serving",
             extra={
                 "grpc": listens.grpc,
                 "http": listens.http,
+                "tls": config.tls.kind,
                 "reflection": config.server.reflects,
                 "providers": providers,
                 "default_model": assembly.default_model,
@@ -191,11 +196,13 @@ def _welcome(config: Config, assembly: Assembly, found: Discovery, listens: Addr
         return
     from thinkaloud_server.app.version import server_version
 
+    scheme = "https" if config.tls.files else "http"
+    spoken = ["gRPC", *filter(None, [config.tls.kind, "reflection on" if config.server.reflects else ""])]
     named = ", ".join(f"{name} ({how})" for name, how in providers.items())
     lines = [
         f"thinkaloud {server_version()}",
-        f"  listens on  {listens.grpc} (gRPC{', reflection on' if config.server.reflects else ''})",
-        *([f"              http://{listens.http} (REST, SSE, WebSocket)"] if listens.http else []),
+        f"  listens on  {listens.grpc} ({', '.join(spoken)})",
+        *([f"              {scheme}://{listens.http} (REST, SSE, WebSocket)"] if listens.http else []),
         f"  providers   {named + ', demo' if named else 'demo alone: no key and no local model server was found'}",
         f"  model       {assembly.default_model}",
         f"  keeps in    {assembly.place}",

@@ -27,6 +27,8 @@ class Limits:
     calls: int = 20_000
     # A stream says at least a heartbeat this often, so that no proxy calls it dead.
     heartbeat_s: float = 15.0
+    # A connection on which no client has spoken HTTP/2 by then is closed.
+    handshake_timeout_s: float = 10.0
     # A stream whose client took nothing for this long is cut.
     stall_timeout_s: float = 90.0
     # Development: a call may ask for what is to go wrong with its provider's answer (fault.py).

@@ -107,9 +107,12 @@ class RpcServer:
             self._server.add_generic_rpc_handlers((_reflection(names),))
         self._server.add_generic_rpc_handlers((UnknownMethods(self.interceptors),))
 
-    async def start(self, address: str) -> int:
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
         """Listen there and answer; the port, which matters for port 0. Raises RuntimeError when it is taken."""
-        port = self._server.add_insecure_port(address)
+        if credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, credentials)
         await self._server.start()
         return port
 
@@ -179,6 +182,8 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
     # by default, and the kernel counts a peer whose window is full as silent.)
     patience_ms = round(limits.stall_timeout_s * 1000) + 30_000
     return [
+        # For TLS and the client's settings together; grpc's own limit is two minutes, for a client that says nothing.
+        ("grpc.server_handshake_timeout_ms", round(limits.handshake_timeout_s * 1000)),
         # Two servers must not share a port without knowing of each other.
         ("grpc.so_reuseport", 0),
         # Somewhat over our own limit, whose refusal comes with details and a request id.

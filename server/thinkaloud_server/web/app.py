@@ -101,7 +101,9 @@ class WebApp:
             await rest.respond(pace, 204, b"", "", [*extra, *allowed])
             return
         route, values = self._table.find(asked.verb, asked.path)
-        guard.check_origin(headers, asked.verb, settings, stream=route.method.server_streaming)
+        guard.check_origin(
+            headers, asked.verb, settings, stream=route.method.server_streaming, encrypted=scope["scheme"] == "https"
+        )
         body = await self._body(asked, route, receive)
         query = asked.query_items()
         guard.check_query(query)

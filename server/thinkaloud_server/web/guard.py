@@ -49,7 +49,7 @@ def check_query(query: Sequence[tuple[str, str]]) -> None:
         raise HttpError("AUTH_REQUIRED", problem)
 
 
-def check_origin(headers: Headers, verb: str, settings: WebSettings, *, stream: bool) -> None:
+def check_origin(headers: Headers, verb: str, settings: WebSettings, *, stream: bool, encrypted: bool = False) -> None:
     """Refuse pages of other sites: whatever changes something, and streams, which begin runs even as a GET.
 
     What they merely read is withheld by the browser, since no answer allows them to. `same-site` is another port of
@@ -57,16 +57,21 @@ def check_origin(headers: Headers, verb: str, settings: WebSettings, *, stream: 
     """
     origin = headers.get("origin")
     if origin is not None:
-        foreign = not (is_own(origin, headers) or origin in settings.origins)
+        foreign = not (is_own(origin, headers, encrypted=encrypted) or origin in settings.origins)
     else:
         foreign = headers.get("sec-fetch-site") in _ELSEWHERE
     if foreign and (stream or verb not in _SAFE):
         raise HttpError("ORIGIN_NOT_ALLOWED", "pages of this origin are not allowed here")
 
 
-def is_own(origin: str, headers: Headers) -> bool:
-    """True for the origin of this server itself, as its caller sees it."""
-    return origin.lower() in (f"{scheme}://{headers.get('host', '').lower()}" for scheme in ("http", "https"))
+def is_own(origin: str, headers: Headers, *, encrypted: bool) -> bool:
+    """True for the origin of this server itself, as its caller sees it.
+
+    What comes unencrypted may be from a proxy that its caller speaks TLS with. The other way round, a page that was
+    loaded without TLS is anybody's who sits on the way.
+    """
+    schemes = ("https",) if encrypted else ("http", "https")
+    return origin.lower() in (f"{scheme}://{headers.get('host', '').lower()}" for scheme in schemes)
 
 
 def cors(headers: Headers, settings: WebSettings) -> list[tuple[str, str]]:
