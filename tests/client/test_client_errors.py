@@ -8,7 +8,7 @@ import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 
 import thinkaloud
-from thinkaloud import Error, Result, ThinkaloudError, error_from_event
+from thinkaloud import ConnectionLostError, Error, Result, ThinkaloudError, TlsError, UnavailableError, error_from_event
 from thinkaloud.errors import error_from_status, face_of
 from thinkaloud.v1 import errors_pb2
 
@@ -144,3 +144,28 @@ def test_errors_cross_process_borders() -> None:
     error = error_from_event(Error("RATE_LIMITED", "why", {"retry_after_s": 1}, "req_1", True))
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), vars(copy), str(copy)) == (type(error), vars(error), str(error))
+
+
+@pytest.mark.parametrize(
+    ("message", "meant"),
+    [
+        ("SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "no TLS is spoken"),
+        ("OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: unable to get local issuer", "is not trusted; ca_file"),
+        ("ipv4:127.0.0.1:44035: Peer name localhost is not in peer certificate", "is for another name"),
+    ],
+)
+def test_a_handshake_that_cannot_be_is_told_and_not_tried_again(message: str, meant: str) -> None:
+    error = error_from_status("UNAVAILABLE", f"failed to connect to all addresses; last error: UNKNOWN: {message}")
+    assert isinstance(error, TlsError)
+    assert not isinstance(error, UnavailableError), "which streams would try to resume after"
+    assert not error.retryable
+    assert meant in error.message
+    assert message in error.message
+
+
+def test_a_connection_that_is_closed_at_once_may_want_tls() -> None:
+    at_once = "failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:46741: Socket closed"
+    error = error_from_status("UNAVAILABLE", at_once)
+    assert isinstance(error, ConnectionLostError)
+    assert "does it want TLS" in error.message
+    assert "TLS" not in error_from_status("UNAVAILABLE", "Socket closed").message, "it stood before"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,13 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import httpx
 import pytest
 
 from fakes.provider import unused_port
 from fakes.served import COMMAND_S, START_S, Served, command, environment
-from thinkaloud.v1 import system_service_pb2
 
 CHAT = {"text": "What is 17*23? think first"}
 
@@ -183,9 +179,12 @@ def test_a_gateway_before_nothing_answers_that_nothing_is_there(tmp_path: Path) 
     [
         (("--http-address", "0.0.0.0:0"), "say --insecure"),
         (("--http-address", "8000"), "--http-address: expected HOST:PORT"),
-        (("--upstream", "nowhere"), "--upstream: expected HOST:PORT"),
-        (("--tls-ca", "ca.pem"), "--tls-ca: needs --tls"),
-        (("--tls", "--tls-ca", "/nowhere/ca.pem"), "--tls-ca: /nowhere/ca.pem: No such file"),
+        (("--upstream", "dns:///host:1"), "--upstream: expected HOST:PORT"),
+        (("--upstream", "https://nowhere/path"), "--upstream: an address is https://HOST:PORT"),
+        (("--ca-file", "ca.pem"), "--upstream: certificates are given for 127.0.0.1:1, but no TLS"),
+        (("--upstream", "https://nowhere", "--ca-file", "/nowhere/ca.pem"), "ca_file: /nowhere/ca.pem: No such file"),
+        (("--tls-key", "/nowhere/key.pem"), "--tls-certificate and --tls-key belong together"),
+        (("--tls-certificate", "/no/c.pem", "--tls-key", "/no/k.pem"), "tls.certificate_file: /no/c.pem: No such file"),
     ],
 )
 def test_a_gateway_that_cannot_be_is_refused(flags: tuple[str, ...], problem: str, tmp_path: Path) -> None:
@@ -226,37 +225,3 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=COMMAND_S, check=True
     )
     assert done.stdout == "[]\n"
-
-
-@pytest.fixture
-def certified(tmp_path: Path) -> tuple[Path, Path]:
-    """A key and its certificate for localhost, of today."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on PATH")
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    files = ("-keyout", str(key), "-out", str(certificate))
-    subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True, timeout=COMMAND_S)
-    return key, certificate
-
-
-async def test_a_gateway_talks_tls_to_a_server_that_it_can_trust(certified: tuple[Path, Path], tmp_path: Path) -> None:
-    key, certificate = certified
-    server = grpc.aio.server()
-
-    async def health(request: bytes, context: Any) -> bytes:
-        return system_service_pb2.GetHealthResponse(status="healthy").SerializeToString()
-
-    handlers: dict[str, Any] = {"GetHealth": grpc.unary_unary_rpc_method_handler(health)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("thinkaloud.v1.SystemService", handlers),))
-    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
-    port = server.add_secure_port("localhost:0", credentials)
-    await server.start()
-    try:
-        async with httpx.AsyncClient(timeout=30) as client:
-            for flags, status in ((("--tls", "--tls-ca", str(certificate)), 200), (("--tls",), 503), ((), 503)):
-                with await asyncio.to_thread(Gateway, tmp_path, f"localhost:{port}", *flags) as process:
-                    answer = await client.get(f"http://{process.http}/api/v1/health")
-                    assert answer.status_code == status, flags
-    finally:
-        await server.stop(None)

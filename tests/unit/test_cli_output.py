@@ -7,7 +7,7 @@ import json
 import pytest
 
 from thinkaloud import events
-from thinkaloud.errors import ConnectionLostError, ThinkaloudError
+from thinkaloud.errors import ConnectionLostError, ThinkaloudError, TlsError
 from thinkaloud.v1.model_service_pb2 import Model
 from thinkaloud_server.app import cli_output
 
@@ -68,6 +68,12 @@ def test_a_table_in_a_pipe_is_rows_of_tabs(capsys: pytest.CaptureFixture[str]) -
             id="retry",
         ),
         pytest.param(ConnectionLostError("refused", code="UNAVAILABLE"), 3, "thinkaloud serve", id="unreachable"),
+        pytest.param(
+            TlsError("not trusted", code="UNAVAILABLE"),
+            3,
+            "error: the server cannot be reached: not trusted\n",
+            id="handshake",
+        ),
     ],
 )
 def test_an_error_says_what_and_where_to_look(

@@ -26,6 +26,11 @@ def error_from_call(failure: grpc.RpcError) -> ThinkaloudError:
     return error_from_status(call.code().name, call.details() or "", trailing)
 
 
+def credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
+    """How to shake hands there."""
+    return grpc.ssl_channel_credentials(endpoint.root_certificates, endpoint.client_key, endpoint.client_certificate)
+
+
 class Connection:
     """The channel of one async client, made at its first use: grpc.aio binds it to the loop that runs."""
 
@@ -65,8 +70,7 @@ class Connection:
                 raise RuntimeError("the client is closed")
             target, options = self._endpoint.target, self._endpoint.options
             if self._endpoint.tls:
-                credentials = grpc.ssl_channel_credentials(self._endpoint.root_certificates)
-                self._channel = grpc.aio.secure_channel(target, credentials, options=options)
+                self._channel = grpc.aio.secure_channel(target, credentials(self._endpoint), options=options)
             else:
                 self._channel = grpc.aio.insecure_channel(target, options=options)
         return self._channel
@@ -111,8 +115,7 @@ class SyncConnection:
                 raise RuntimeError("the client is closed")
             target, options = self._endpoint.target, self._endpoint.options
             if self._endpoint.tls:
-                credentials = grpc.ssl_channel_credentials(self._endpoint.root_certificates)
-                self._channel = grpc.secure_channel(target, credentials, options=options)
+                self._channel = grpc.secure_channel(target, credentials(self._endpoint), options=options)
             else:
                 self._channel = grpc.insecure_channel(target, options=options)
         return self._channel

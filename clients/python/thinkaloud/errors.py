@@ -104,6 +104,20 @@ class ConnectionLostError(UnavailableError):
     """The connection broke or never stood."""
 
 
+class TlsError(ThinkaloudError):
+    """No connection, and trying again would not help: one side does not trust the other, or only one speaks TLS."""
+
+
+# In what gRPC says of a handshake (BoringSSL's names), and what it means.
+_HANDSHAKES: Mapping[str, str] = {
+    "WRONG_VERSION_NUMBER": "no TLS is spoken at this address; without TLS it is http:// or HOST:PORT",
+    "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not trusted; ca_file names who signed it",
+    "not in peer certificate": "the server's certificate is for another name than that of the address",
+}
+# A server that wants TLS, or a client certificate, tells nothing to one that comes without.
+_CLOSED = ("failed to connect", "Socket closed")
+_CLOSED_HINT = " (it closed the connection at once: does it want TLS, https://, or a client certificate?)"
+
 # By the HTTP status that the contract gives a reason, where the code alone does not decide.
 _CLASS_BY_HTTP: Mapping[int, type[ThinkaloudError]] = {
     401: AuthError,
@@ -168,6 +182,11 @@ def error_from_event(event: Error, result: Result | None = None) -> ThinkaloudEr
 def error_from_status(status: str, message: str, trailing: Iterable[tuple[str, str | bytes]] = ()) -> ThinkaloudError:
     """The exception for a gRPC status: its code's name, its message and the trailing metadata."""
     metadata = dict(trailing)
+    if status == "UNAVAILABLE" and _DETAILS_KEY not in metadata:
+        if meant := next((_HANDSHAKES[each] for each in _HANDSHAKES if each in message), ""):
+            return TlsError(f"{meant} ({message})", code=status, status=status)
+        if all(each in message for each in _CLOSED):
+            message += _CLOSED_HINT
     request_id = _text(metadata.get(_REQUEST_ID_KEY, ""))
     reason, retry_after_s = "", None
     details: dict[str, Any] = {}

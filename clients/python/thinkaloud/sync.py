@@ -11,7 +11,7 @@ from thinkaloud import calls
 from thinkaloud.calls import ModelList, Page
 from thinkaloud.client import MessageType
 from thinkaloud.connection import StreamRequest, SyncConnection
-from thinkaloud.endpoint import endpoint
+from thinkaloud.endpoint import Path, endpoint
 from thinkaloud.errors import error_from_event
 from thinkaloud.events import Error, Reasoning, Token
 from thinkaloud.fold import Fold, Result
@@ -30,10 +30,13 @@ OnChunk = Callable[[str, MessageType], None]
 class SyncClient:
     """A thinkaloud server, from code without an event loop. Use it as a context manager, or `close()` it.
 
-    `address` is `host:port`, or a URL (`https` means TLS); without it THINKALOUD_ADDRESS, then 127.0.0.1:50051.
-    `api_key` defaults to THINKALOUD_API_KEY. `start_timeout_s` and `resume_timeout_s` say how long a stream tries to
-    reach the server without progress, before and after `start`; `silence_timeout_s` how long it may say nothing,
-    heartbeats included; `call_timeout_s` bounds each unary call. Every method raises ThinkaloudError.
+    `address` is `host:port` or a URL (`https://` and `grpcs://` mean TLS); without it THINKALOUD_ADDRESS, then
+    127.0.0.1:50051. `ca_file` names who signs the server's certificate if that is none of gRPC's own authorities,
+    `client_certificate` and `client_key` who we are where the server asks (mTLS); all are files in PEM form.
+    `api_key` defaults to THINKALOUD_API_KEY, and goes to another machine without TLS only with `plaintext_key`.
+    `start_timeout_s` and `resume_timeout_s` say how long a stream tries to reach the server without progress, before
+    and after `start`; `silence_timeout_s` how long it may say nothing, heartbeats included; `call_timeout_s` bounds
+    each unary call. Raises ValueError for what cannot be; every method raises ThinkaloudError.
     """
 
     def __init__(
@@ -42,15 +45,25 @@ class SyncClient:
         *,
         api_key: str | None = None,
         tls: bool | None = None,
-        root_certificates: bytes | None = None,
+        ca_file: Path | None = None,
+        client_certificate: Path | None = None,
+        client_key: Path | None = None,
+        plaintext_key: bool | None = None,
         start_timeout_s: float = 10.0,
         resume_timeout_s: float = 60.0,
         silence_timeout_s: float = 45.0,
         call_timeout_s: float = 30.0,
     ) -> None:
-        self._connection = SyncConnection(
-            endpoint(address, api_key=api_key, tls=tls, root_certificates=root_certificates), call_timeout_s
+        where = endpoint(
+            address,
+            api_key=api_key,
+            tls=tls,
+            ca_file=ca_file,
+            client_certificate=client_certificate,
+            client_key=client_key,
+            plaintext_key=plaintext_key,
         )
+        self._connection = SyncConnection(where, call_timeout_s)
         self._patience = Patience(start_s=start_timeout_s, resume_s=resume_timeout_s)
         self._silence_s = silence_timeout_s
         self.conversations = SyncConversations(self._connection)

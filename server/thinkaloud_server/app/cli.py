@@ -140,8 +140,15 @@ def _add(commands: Commands, name: str, about: str, *, action: bool = False) -> 
 def _client_flags(command: argparse.ArgumentParser, options: dict[str, Any]) -> None:
     command.add_argument(
         "--address",
-        metavar="HOST:PORT",
+        metavar="[https://]HOST:PORT",
         help="the server (default: THINKALOUD_ADDRESS, else 127.0.0.1:50051); THINKALOUD_API_KEY is the key for it",
+        **options,
+    )
+    cli_tls.add_client_flags(command, options)
+    command.add_argument(
+        "--plaintext-key",
+        action="store_true",
+        help="send the key to another machine also without TLS (default: THINKALOUD_PLAINTEXT_KEY)",
         **options,
     )
     command.add_argument("--json", action="store_true", help="one JSON object per line", **options)

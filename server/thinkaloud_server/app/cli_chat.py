@@ -32,6 +32,7 @@ from thinkaloud_server.app.cli_output import (
     write,
     write_json,
 )
+from thinkaloud_server.app.cli_tls import client_of
 
 # Somebody waits at a prompt: a server that is not there should be said to be missing soon.
 START_TIMEOUT_S = 3.0
@@ -53,7 +54,7 @@ class Sink(Protocol):
 def run(arguments: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
     with asyncio.Runner() as runner:
-        client = Client(arguments.address, start_timeout_s=START_TIMEOUT_S)
+        client = client_of(arguments, start_timeout_s=START_TIMEOUT_S)
         try:
             return _dispatch(arguments, client, runner)
         finally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from thinkaloud_server.app import cli_tls
 
 DESCRIPTION = """\
 Serve REST, SSE and WebSocket in front of a gRPC server that runs elsewhere, until SIGTERM or Ctrl-C: these let what is
@@ -20,15 +21,15 @@ exit codes:
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--upstream", required=True, metavar="HOST:PORT", help="the gRPC server")
+    command.add_argument("--upstream", required=True, metavar="[https://]HOST:PORT", help="the gRPC server")
+    cli_tls.add_client_flags(command, {})
     command.add_argument(
         "--http-address",
         default="127.0.0.1:8000",
         metavar="HOST:PORT",
         help="where to listen (default: 127.0.0.1:8000); port 0 takes a free one",
     )
-    command.add_argument("--tls", action="store_true", help="talk TLS to the server")
-    command.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --tls: whose certificates are trusted (PEM)")
+    cli_tls.add_server_flags(command)
     command.add_argument("--insecure", action="store_true", help="let everybody who reaches the gateway use it")
     command.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="(default: info)"

@@ -26,6 +26,7 @@ from thinkaloud_server.app.cli_output import (
     write_table,
     write_text,
 )
+from thinkaloud_server.app.cli_tls import client_of
 
 Command = Callable[[argparse.Namespace, Client], Awaitable[int]]
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _with_client(arguments: argparse.Namespace, command: Command) -> int:
-    async with Client(arguments.address) as client:
+    async with client_of(arguments) as client:
         return await command(arguments, client)
 
 

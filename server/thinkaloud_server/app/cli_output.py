@@ -113,8 +113,11 @@ def dollars(amount: float) -> str:
 
 def explain(error: ThinkaloudError) -> int:
     """Say what went wrong; the exit code for it."""
-    from thinkaloud.errors import ConnectionLostError
+    from thinkaloud.errors import ConnectionLostError, TlsError
 
+    if isinstance(error, TlsError) and not error.run_id:
+        say(f"error: the server cannot be reached: {one_line(error.message)}", style="error")
+        return UNREACHABLE
     if isinstance(error, ConnectionLostError) and not error.run_id:
         say(f"error: the server cannot be reached: {one_line(error.message)}", style="error")
         say("Is the server running? `thinkaloud serve` starts one; --address or THINKALOUD_ADDRESS says where it is.")

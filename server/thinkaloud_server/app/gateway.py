@@ -12,13 +12,20 @@ import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from thinkaloud_server.app import logs
 from thinkaloud_server.app.cli_output import OK, USAGE, CommandError
 from thinkaloud_server.app.config import is_loopback, split_address
+from thinkaloud_server.app.config_load import ConfigError
+from thinkaloud_server.app.config_tls import TlsSection
+from thinkaloud_server.app.renewal import Renewal
 from thinkaloud_server.app.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     import grpc
+
+    from thinkaloud.endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -30,42 +37,81 @@ _MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal. Returns the exit code; raises CommandError when it cannot start."""
-    for flag, address in (("--upstream", arguments.upstream), ("--http-address", arguments.http_address)):
-        try:
-            host = split_address(address)[0]
-        except ValueError as error:
-            raise CommandError(f"{flag}: {error}", USAGE) from None
+    try:
+        host = split_address(arguments.http_address)[0]
+    except ValueError as error:
+        raise CommandError(f"--http-address: {error}", USAGE) from None
     if not is_loopback(host) and not arguments.insecure:
         raise CommandError(
-            f"--http-address {address} can be reached from other machines, and nobody is asked for a key: "
-            "listen on 127.0.0.1, or say --insecure",
+            f"--http-address {arguments.http_address} can be reached from other machines, and nobody is asked "
+            "for a key: listen on 127.0.0.1, or say --insecure",
             USAGE,
         )
-    if arguments.tls_ca is not None and not arguments.tls:
-        raise CommandError("--tls-ca: needs --tls", USAGE)
+    renewal = _renewal(arguments)
     logs.configure(arguments.log_level)
+    upstream = _upstream(arguments)
     import uvloop
 
-    uvloop.run(_serve(arguments))
+    uvloop.run(_serve(arguments, upstream, renewal))
     return OK
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+def _upstream(arguments: argparse.Namespace) -> Endpoint:
+    """Where the server is, in the words that every client takes."""
+    from thinkaloud.endpoint import endpoint
+
+    try:
+        found = endpoint(
+            arguments.upstream,
+            api_key="",  # keys are the callers' own, each with its call
+            ca_file=arguments.ca_file,
+            client_certificate=arguments.client_certificate,
+            client_key=arguments.client_key,
+        )
+        split_address(found.target)
+    except ValueError as error:
+        raise CommandError(f"--upstream: {error}", USAGE) from None
+    return found
+
+
+def _renewal(arguments: argparse.Namespace) -> Renewal | None:
+    """The certificate that callers are shown; None without TLS."""
+    try:
+        section = TlsSection(
+            certificate_file=arguments.tls_certificate,
+            key_file=arguments.tls_key,
+            client_ca_file=arguments.tls_client_ca,
+        )
+        return Renewal(section) if section.files else None
+    except ValidationError:
+        raise CommandError(
+            "--tls-certificate and --tls-key belong together; --tls-client-ca needs both", USAGE
+        ) from None
+    except ConfigError as error:
+        raise CommandError(str(error), USAGE) from None
+
+
+async def _serve(arguments: argparse.Namespace, upstream: Endpoint, renewal: Renewal | None) -> None:
     from thinkaloud_server.app.about import about
     from thinkaloud_server.app.http_face import HttpFace, web_settings
     from thinkaloud_server.web.app import web_app
 
     stop = StopSignals()
     async with AsyncExitStack() as stack:
-        channel = await stack.enter_async_context(_channel(arguments))
+        channel = await stack.enter_async_context(_channel(upstream))
         settings = web_settings(arguments.http_address, info=about())
         app = web_app(channel, settings)
         face = HttpFace(app, sockets=app)
         try:
-            address = await face.start(arguments.http_address)
+            address = await face.start(arguments.http_address, renewal.current.context if renewal else None)
         except OSError as error:
             raise CommandError(f"cannot listen on {arguments.http_address}: {error.strerror or error}") from None
-        logger.info("gateway", extra={"http": address, "upstream": arguments.upstream, "tls": arguments.tls})
+        if renewal is not None:
+            await stack.enter_async_context(renewal.watching(face.renew))
+        told = {"http": address, "upstream": upstream.target, "upstream_tls": upstream.tls, "tls": renewal is not None}
+        logger.info("gateway", extra=told)
+        if not upstream.tls and not is_loopback(split_address(upstream.target)[0]):
+            logger.warning("caution", extra={"caution": "what callers send goes on unencrypted to " + upstream.target})
         sys.stdout.write(f"ready http={address} upstream={arguments.upstream}\n")
         sys.stdout.flush()
         await stop.first.wait()
@@ -74,8 +120,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
     logger.info("stopped")
 
 
-def _channel(arguments: argparse.Namespace) -> grpc.aio.Channel:
+def _channel(upstream: Endpoint) -> grpc.aio.Channel:
     import grpc
+
+    from thinkaloud.connection import credentials
 
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
@@ -87,10 +135,6 @@ def _channel(arguments: argparse.Namespace) -> grpc.aio.Channel:
         # A server that comes back is found within seconds, not minutes.
         ("grpc.max_reconnect_backoff_ms", 5_000),
     ]
-    if not arguments.tls:
-        return grpc.aio.insecure_channel(arguments.upstream, options=options)
-    try:
-        roots = arguments.tls_ca.read_bytes() if arguments.tls_ca is not None else None
-    except OSError as error:
-        raise CommandError(f"--tls-ca: {arguments.tls_ca}: {error.strerror}", USAGE) from None
-    return grpc.aio.secure_channel(arguments.upstream, grpc.ssl_channel_credentials(roots), options=options)
+    if not upstream.tls:
+        return grpc.aio.insecure_channel(upstream.target, options=options)
+    return grpc.aio.secure_channel(upstream.target, credentials(upstream), options=options)
