@@ -152,6 +152,10 @@ def test_errors_cross_process_borders() -> None:
         ("SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "no TLS is spoken"),
         ("OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: unable to get local issuer", "is not trusted; ca_file"),
         ("ipv4:127.0.0.1:44035: Peer name localhost is not in peer certificate", "is for another name"),
+        (
+            "Custom verification check failed with error: UNAUTHENTICATED: Hostname Verification Check failed.",
+            "another",
+        ),
     ],
 )
 def test_a_handshake_that_cannot_be_is_told_and_not_tried_again(message: str, meant: str) -> None:

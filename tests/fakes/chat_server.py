@@ -161,9 +161,16 @@ class ScriptedRun:
 class ChatServer:
     """Use it as an async context manager; `address` is then where it listens."""
 
-    def __init__(self, script: Script | None = None, *, heartbeat_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        heartbeat_s: float = 15.0,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         self.script = script or answer("It is 391.")
         self.heartbeat_s = heartbeat_s
+        self.credentials = credentials
         self.start_hold: asyncio.Event | None = None
         self.address = ""
         self.runs: dict[str, ScriptedRun] = {}
@@ -190,7 +197,11 @@ class ChatServer:
         """Begin to listen; the runs of before are still there."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
-        port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        if self.credentials is not None:
+            port = self._server.add_secure_port(address, self.credentials)
+        else:
+            port = self._server.add_insecure_port(address)
         self.address = f"127.0.0.1:{port}"
         await self._server.start()
 

@@ -108,11 +108,13 @@ class TlsError(ThinkaloudError):
     """No connection, and trying again would not help: one side does not trust the other, or only one speaks TLS."""
 
 
+_OTHER_NAME = "the server's certificate is for another name than that of the address"
 # In what gRPC says of a handshake (BoringSSL's names), and what it means.
 _HANDSHAKES: Mapping[str, str] = {
     "WRONG_VERSION_NUMBER": "no TLS is spoken at this address; without TLS it is http:// or HOST:PORT",
     "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not trusted; ca_file names who signed it",
-    "not in peer certificate": "the server's certificate is for another name than that of the address",
+    "not in peer certificate": _OTHER_NAME,
+    "Hostname Verification Check failed": _OTHER_NAME,  # as later versions of gRPC say it
 }
 # A server that wants TLS, or a client certificate, tells nothing to one that comes without.
 _CLOSED = ("failed to connect", "Socket closed")
