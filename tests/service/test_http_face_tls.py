@@ -61,7 +61,7 @@ def context_of(certified: Certified) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def faced(app: Any, certified: Certified, **options: Any) -> AsyncIterator[tuple[HttpFace, str]]:
-    face = HttpFace(app, new_request_id=lambda: "made", **options)
+    face = HttpFace(app, **options)
     address = await face.start("127.0.0.1:0", context_of(certified))
     try:
         yield face, address
@@ -161,7 +161,7 @@ def test_a_socket_whose_client_stopped_reading_is_told_why_and_closed(run: Any, 
         async with serving(engine) as served:
             app = web_app(served.server.local, app_settings)
             async with (
-                faced(app, certified, see_off=app.drain) as (_, address),
+                faced(app, certified, sockets=app) as (_, address),
                 client_of(f"wss://{address}{CHAT}", ssl=certified.trusting(), **stopped) as client,
             ):
                 await client.say(text="hi")
