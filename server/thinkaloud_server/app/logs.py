@@ -32,6 +32,7 @@ SECRET_CHARS_MIN = 6
 FIELD_CHARS_MAX = 8_192
 
 _SCALARS = frozenset((bool, int, float, NoneType))
+_PLAIN_VALUES = _SCALARS | {str}
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _COLOURS = {
     "debug": "\x1b[2m",
@@ -48,13 +49,20 @@ class Redactor:
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets: list[str] = []
+        self._written: tuple[str, ...] = ()
         self.add(secrets)
+
+    def found_in(self, line: str) -> bool:
+        """Whether a secret may stand in this line of JSON, as it is or escaped."""
+        return any(secret in line for secret in self._written)
 
     def add(self, secrets: Sequence[str]) -> None:
         """Register more, once they are read."""
         long = {text for text in secrets if len(text) >= SECRET_CHARS_MIN}
         # The longest first: one secret may begin with another.
         self._secrets = sorted({*self._secrets, *long}, key=len, reverse=True)
+        escaped = (json.dumps(secret, ensure_ascii=False)[1:-1] for secret in self._secrets)
+        self._written = tuple({*self._secrets, *escaped})
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
@@ -70,12 +78,25 @@ class JsonFormatter(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": self._redact(record.getMessage()),
-            "logger": record.name,
-        }
+        return self._plain(record) or self._cleaned(record)
+
+    def _plain(self, record: logging.LogRecord) -> str:
+        """The short way for nearly every record: "" when it has values of other kinds, long ones or secrets."""
+        line = _begun(record, record.getMessage())
+        for name, value in record.__dict__.items():
+            if name not in _STANDARD:
+                if type(value) not in _PLAIN_VALUES:
+                    return ""
+                line.setdefault(name, value)
+        try:
+            written = msgspec.json.encode(line).decode()
+        except UnicodeEncodeError:  # half a surrogate pair
+            return ""
+        fits = len(written) <= FIELD_CHARS_MAX and record.exc_info is None
+        return written if fits and not self._redact.found_in(written) else ""
+
+    def _cleaned(self, record: logging.LogRecord) -> str:
+        line = _begun(record, self._redact(record.getMessage()))
         for name, value in fields(record, self._redact):
             line.setdefault(name, value)
         try:
@@ -102,6 +123,15 @@ class TextFormatter(logging.Formatter):
         event = _line(self._redact(record.getMessage()))
         line = f"{dim}{clock}{plain} {head}{level:<7}{plain} {event} {words}".rstrip()
         return f"{line}\n{stack}" if stack else line
+
+
+def _begun(record: logging.LogRecord, event: str) -> dict[str, Any]:
+    return {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "event": event,
+        "logger": record.name,
+    }
 
 
 def fields(record: logging.LogRecord, redact: Redactor) -> Iterator[tuple[str, Any]]:
