@@ -179,12 +179,13 @@ class RunWriter:
             last = self._pending[-1]
             assert isinstance(last, _TEXT)
             # Counted here and not where they come, so that a piece costs nothing to count.
+            said = "".join(self._open)
             if isinstance(last, Token):
                 self.answer_deltas += len(self._open)
+                self._pending[-1] = Token(said, last.index)
             else:
                 self.reasoning_deltas += len(self._open)
-            if len(self._open) > 1:
-                self._pending[-1] = replace(last, token="".join(self._open))
+                self._pending[-1] = Reasoning(said, last.kind, last.index)
             self._open = []
         self._open_bytes = 0
 

@@ -71,7 +71,7 @@ class Models:
         provider = self.providers.get(provider_name)
         if provider is None or not name:
             raise self.not_found(model_id, caller)
-        if provider.lists_all and self._listings.complete(provider_name) and name not in self._names(provider_name):
+        if provider.lists_all and self._listings.complete(provider_name) and not self._has(provider_name, name):
             raise self.not_found(model_id, caller)
         return Candidate(model_id, provider, name)
 
@@ -187,6 +187,9 @@ class Models:
     def _ids(self) -> Iterator[str]:
         """Every model that is known just now, in the order of providers."""
         return (f"{provider}/{info.name}" for provider in self.providers for info in self._infos(provider))
+
+    def _has(self, provider: str, name: str) -> bool:
+        return self._listings.model(provider, name) is not None or name in self._configured.get(provider, ())
 
     def _names(self, provider: str) -> set[str]:
         return {model.name for model in self._infos(provider)}

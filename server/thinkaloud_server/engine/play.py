@@ -16,7 +16,7 @@ from thinkaloud_server.core.delta import Failure
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete, Error, Progress, Reasoning, Terminal, Token, Warning
 from thinkaloud_server.core.message import Message
-from thinkaloud_server.core.request import ModelRequest
+from thinkaloud_server.core.request import ModelInfo, ModelRequest
 from thinkaloud_server.core.run import Closing, Run
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.core.usage import Attempt, Timing
@@ -130,8 +130,7 @@ class Play:
 
     async def _ask(self, candidate: Candidate, *, fallbacks_left: int) -> tuple[Failure | None, bool]:
         """Ask one model, again where the policy allows it: how it failed, and whether to give up then."""
-        info = await self._models.known(candidate, self._turn.reasoning)
-        request = replace(self._request(candidate), info=info)
+        request = self._request(candidate, await self._models.known(candidate, self._turn.reasoning))
         self._budget.note_request(self._clock.monotonic())
         asked = Asked()
         while True:
@@ -263,10 +262,11 @@ class Play:
                 self._adjusted.add(said)
                 self._writer.append(Warning("ADJUSTED", said))
 
-    def _request(self, candidate: Candidate) -> ModelRequest:
+    def _request(self, candidate: Candidate, info: ModelInfo) -> ModelRequest:
         turn = self._turn
         return ModelRequest(
             model=candidate.name,
+            info=info,
             messages=given_to(candidate.provider.name, self._messages),
             reasoning=turn.reasoning,
             tools=turn.tools,
@@ -284,7 +284,8 @@ class Play:
                 if not self._spoke_at and isinstance(event, Token | Reasoning):
                     self._spoke_at = self._clock.monotonic()
         answer = self._assembler.answer
-        return replace(answer, usage=self._models.costed(self._candidate, answer.usage))
+        usage = self._models.costed(self._candidate, answer.usage)
+        return answer if usage is answer.usage else replace(answer, usage=usage)
 
     async def _given_up(self, failure: Failure) -> Closing:
         details: dict[str, Any] = {}

@@ -51,6 +51,8 @@ def visible(said: Said, audience: Audience) -> Said | None:
         if said.reasoning_only:
             response = said.reasoning if audience.reasoning_only_fallback else ""
         reasoning = said.reasoning if audience.include_reasoning else ""
+        if response is said.response and reasoning == said.reasoning:
+            return said  # which is dear to copy
         return replace(said, response=response, reasoning=reasoning)
     if isinstance(said, StoredMessage) and not audience.include_reasoning:
         return replace(said, message=replace(said.message, reasoning=""))
