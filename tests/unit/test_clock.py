@@ -22,3 +22,10 @@ def test_an_id_has_the_form_of_its_type_and_is_never_twice(prefix: Prefix) -> No
     ids = {new_id(prefix) for _ in range(1_000)}
     assert len(ids) == 1_000
     assert all(check_id(prefix, each) == each for each in ids)
+
+
+def test_an_id_is_random_but_for_its_first_six_bits() -> None:
+    numbers = [int(new_id("run")[4:], 16) for _ in range(1_000)]
+    assert len({number >> 122 for number in numbers}) < 10
+    for bit in range(122):
+        assert 350 < sum(number >> bit & 1 for number in numbers) < 650

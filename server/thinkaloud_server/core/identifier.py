@@ -1,6 +1,6 @@
-"""Identifiers: a type's prefix and 32 hexadecimal digits (128 random bits), as `run_0f3c…`.
+"""Identifiers: a type's prefix and 32 hexadecimal digits (at least 122 random bits), as `run_0f3c…`.
 
-The random digits are given from outside; `core` only knows the form.
+The digits are given from outside; `core` only knows the form.
 """
 
 from __future__ import annotations
