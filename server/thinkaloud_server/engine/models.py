@@ -191,9 +191,6 @@ class Models:
     def _has(self, provider: str, name: str) -> bool:
         return self._listings.model(provider, name) is not None or name in self._configured.get(provider, ())
 
-    def _names(self, provider: str) -> set[str]:
-        return {model.name for model in self._infos(provider)}
-
     def _infos(self, provider: str) -> Sequence[ModelInfo]:
         infos = {model.name: model for model in self._listings.models(provider)}
         for name in self._configured.get(provider, ()):

@@ -1,10 +1,11 @@
--- What the writer's connection runs once when it opens: two procedures, in the only form that SQLite has for them.
+-- What the writer's connection runs once when it opens: three procedures, in the only form that SQLite has for them.
 --
 -- Every step of a statement gives up Python's interpreter lock and must take it back, which a busy event loop in
 -- the same process delays by up to the interpreter's switch interval. So the events of many runs must go down in
 -- one step. A row inserted into `appends` is one event: the trigger moves the run's last_sequence, which is the
 -- fence (tenant, epoch, still running, dense numbers), and writes the event, or aborts the whole statement with
--- 'fenced'. A row inserted into `closings` is the end of a run and all that is true from then on.
+-- 'fenced'. A row inserted into `closings` is the end of a run and all that is true from then on, one inserted into
+-- `openings` its beginning: what stands against it was looked for before.
 --
 -- They are temporary, the connection's own, so that the schema stays plain tables.
 
@@ -75,4 +76,34 @@ CREATE TEMP TRIGGER close_run INSTEAD OF INSERT ON closings BEGIN
             cached_tokens = excluded.cached_tokens,
             cost_usd = excluded.cost_usd
         WHERE excluded.ended_at >= last_usages.ended_at;
+END;
+
+CREATE TEMP VIEW openings AS
+    SELECT '' AS tenant, '' AS run_id, '' AS kind, '' AS conversation_id, '' AS message_id, '' AS model,
+        '' AS request_id, 0.0 AS created_at, 0 AS epoch, '' AS lease_owner, 0.0 AS lease_until, 0 AS detach_s,
+        0.0 AS watched_until, '' AS idempotency_key, '' AS request_hash, '' AS key_id, '' AS metadata, '' AS start,
+        '' AS question_id, '' AS question, '' AS title, '' AS conversation_metadata;
+
+-- `title` is NULL for a conversation that is there; `question_id` is '' where nothing is asked of a stored one.
+CREATE TEMP TRIGGER open_run INSTEAD OF INSERT ON openings BEGIN
+    INSERT INTO conversations (conversation_id, tenant, title, created_at, updated_at, message_count, metadata)
+        SELECT new.conversation_id, new.tenant, new.title, new.created_at, new.created_at, new.question_id <> '',
+            new.conversation_metadata
+        WHERE new.title IS NOT NULL;
+    INSERT INTO messages (message_id, conversation_id, position, parent_id, run_id, document)
+        SELECT new.question_id, new.conversation_id, coalesce(max(m.position), 0) + 1,
+            coalesce((SELECT p.message_id FROM messages p WHERE p.conversation_id = new.conversation_id
+                      ORDER BY p.position DESC LIMIT 1), ''),
+            new.run_id, new.question
+        FROM messages m WHERE m.conversation_id = new.conversation_id
+        HAVING new.question_id <> '';
+    UPDATE conversations SET updated_at = max(updated_at, new.created_at), message_count = message_count + 1
+        WHERE conversation_id = new.conversation_id AND new.question_id <> '' AND new.title IS NULL;
+    INSERT INTO runs (run_id, tenant, kind, state, conversation_id, message_id, model, request_id, last_sequence,
+                      created_at, ended_at, finish_reason, epoch, lease_owner, lease_until, detach_s, watched_until,
+                      stop_requested_at, idempotency_key, request_hash, key_id, metadata, events_trimmed, result)
+        VALUES (new.run_id, new.tenant, new.kind, 'running', new.conversation_id, new.message_id, new.model,
+                new.request_id, 1, new.created_at, 0.0, '', new.epoch, new.lease_owner, new.lease_until, new.detach_s,
+                new.watched_until, 0.0, new.idempotency_key, new.request_hash, new.key_id, new.metadata, 0, '');
+    INSERT INTO run_events (run_id, sequence, type, payload) VALUES (new.run_id, 1, 'start', new.start);
 END;

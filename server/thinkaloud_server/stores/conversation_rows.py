@@ -13,7 +13,6 @@ from thinkaloud_server.stores.codec import (
     decode_message,
     decode_text_map,
     encode_json,
-    encode_message,
     storable,
 )
 from thinkaloud_server.stores.page import TimeKey, position_of, position_token, time_key, time_token
@@ -107,31 +106,6 @@ def delete(connection: sqlite3.Connection, tenant: str, conversation_id: str) ->
     connection.execute("DELETE FROM messages WHERE conversation_id = ?", key)
     connection.execute("DELETE FROM conversations WHERE conversation_id = ?", key)
     return True
-
-
-def add_message(connection: sqlite3.Connection, conversation_id: str, stored: StoredMessage) -> None:
-    """The next message of a conversation that is there; its parent is the one before it."""
-    connection.execute(
-        """
-        INSERT INTO messages (message_id, conversation_id, position, parent_id, run_id, document)
-        SELECT :message_id, :conversation_id, coalesce(max(position), 0) + 1,
-            coalesce((SELECT message_id FROM messages WHERE conversation_id = :conversation_id
-                      ORDER BY position DESC LIMIT 1), ''),
-            :run_id, :document
-        FROM messages WHERE conversation_id = :conversation_id
-        """,
-        {
-            "message_id": stored.message_id,
-            "conversation_id": conversation_id,
-            "run_id": stored.run_id,
-            "document": encode_message(stored).decode(),
-        },
-    )
-    connection.execute(
-        "UPDATE conversations SET updated_at = max(updated_at, ?), message_count = message_count + 1"
-        " WHERE conversation_id = ?",
-        (stored.created_at, conversation_id),
-    )
 
 
 def newest_first(connection: sqlite3.Connection, conversation_id: str) -> Iterator[Message]:

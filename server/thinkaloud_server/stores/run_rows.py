@@ -14,7 +14,7 @@ from thinkaloud_server.core.run import Busy, Existing, NewRun, Page, Renewal, Ru
 from thinkaloud_server.core.tool_results import check_results
 from thinkaloud_server.core.usage import Spent
 from thinkaloud_server.stores import conversation_rows
-from thinkaloud_server.stores.codec import decode_text_map, encode_event, encode_json, storable
+from thinkaloud_server.stores.codec import decode_text_map, encode_json, encode_message, storable
 from thinkaloud_server.stores.errors import conversation_not_found, key_reused
 from thinkaloud_server.stores.page import TimeKey, time_key, time_token
 
@@ -23,6 +23,11 @@ RUN_COLUMNS = (
     "run_id, tenant, kind, state, conversation_id, message_id, model, request_id, last_sequence, created_at,"
     " ended_at, finish_reason, epoch, lease_owner, detach_s, watched_until, stop_requested_at, idempotency_key,"
     " request_hash, key_id, metadata"
+)
+_OPENING = (
+    "INSERT INTO openings (tenant, run_id, kind, conversation_id, message_id, model, request_id, created_at, epoch,"
+    " lease_owner, lease_until, detach_s, watched_until, idempotency_key, request_hash, key_id, metadata, start,"
+    f" question_id, question, title, conversation_metadata) VALUES ({', '.join('?' * 22)})"
 )
 # A lease says more where several owners share a database; here the owner's lock is the lease.
 LEASE_S = 10.0
@@ -47,13 +52,7 @@ def create_run(connection: sqlite3.Connection, tenant: str, new: NewRun) -> Exis
         if new.user_message is not None and new.user_message.message.role == "tool":
             check_results(conversation_rows.newest_first(connection, run.conversation_id), new.user_message.message)
         history = conversation_rows.all_messages(connection, run.conversation_id)
-    if new.new_conversation is not None:
-        conversation_rows.insert(connection, new.new_conversation)
-    if new.user_message is not None and run.conversation_id:
-        conversation_rows.add_message(connection, run.conversation_id, new.user_message)
-    _insert_run(connection, run)
-    name, payload = encode_event(new.start)
-    connection.execute("INSERT INTO run_events VALUES (?, 1, ?, ?)", (run.run_id, name, payload.decode()))
+    _insert(connection, new)
     return history
 
 
@@ -233,36 +232,35 @@ def _live_run(connection: sqlite3.Connection, conversation_id: str) -> Run | Non
     return row and _run(row)
 
 
-def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
-    values = {
-        "run_id": run.run_id,
-        "tenant": run.tenant,
-        "kind": run.kind,
-        "state": "running",
-        "conversation_id": run.conversation_id,
-        "message_id": run.message_id,
-        "model": storable(run.model),
-        "request_id": storable(run.request_id),
-        "last_sequence": 1,
-        "created_at": run.created_at,
-        "ended_at": 0.0,
-        "finish_reason": "",
-        "epoch": run.epoch,
-        "lease_owner": run.lease_owner,
-        "lease_until": run.created_at + LEASE_S,
-        "detach_s": run.detach_s,
-        "watched_until": run.watched_until,
-        "stop_requested_at": 0.0,
-        "idempotency_key": storable(run.idempotency_key),
-        "request_hash": run.request_hash,
-        "key_id": storable(run.key_id),
-        "metadata": encode_json(run.metadata).decode(),
-        "events_trimmed": 0,
-        "result": "",
-    }
+def _insert(connection: sqlite3.Connection, new: NewRun) -> None:
+    """All that begins with a run, in one step (see commit.sql). A new conversation has no messages but this one."""
+    run, question, conversation = new.run, new.user_message, new.new_conversation
     connection.execute(
-        f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
-        tuple(values.values()),
+        _OPENING,
+        (
+            run.tenant,
+            run.run_id,
+            run.kind,
+            run.conversation_id,
+            run.message_id,
+            storable(run.model),
+            storable(run.request_id),
+            run.created_at,
+            run.epoch,
+            run.lease_owner,
+            run.created_at + LEASE_S,
+            run.detach_s,
+            run.watched_until,
+            storable(run.idempotency_key),
+            run.request_hash,
+            storable(run.key_id),
+            encode_json(run.metadata).decode(),
+            encode_json(new.start).decode(),
+            question.message_id if question and run.conversation_id else "",
+            encode_message(question).decode() if question and run.conversation_id else "",
+            storable(conversation.title) if conversation else None,
+            encode_json(conversation.metadata).decode() if conversation else "",
+        ),
     )
 
 
