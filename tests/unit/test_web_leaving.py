@@ -66,6 +66,23 @@ async def test_leaving_cancels_the_work_and_waits_for_its_end() -> None:
     assert ended
 
 
+async def test_what_the_work_says_of_being_cancelled_is_not_heard() -> None:
+    caller = Caller()
+
+    async def work() -> None:
+        caller.leaves.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise KeyError("x") from None
+
+    with pytest.raises(Gone, match="left"):
+        await while_there(caller.receive, work(), Pace(caller.send), 10)
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+
+
 async def test_standing_still_is_as_good_as_leaving() -> None:
     caller = Caller()
     caller.moves.clear()

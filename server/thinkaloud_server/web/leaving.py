@@ -47,24 +47,63 @@ class Pace:
 
 
 async def while_there(receive: Receive, work: Coroutine[Any, Any, None], pace: Pace, stall_timeout_s: float) -> None:
-    """Do the work; cancel it and raise Gone when the caller leaves or stalls. The body was read before."""
-    task = asyncio.ensure_future(work)
+    """Do the work; cancel it and raise Gone when the caller leaves or stalls. The body was read before.
+
+    The work is done by the task that asks, for one more for each request, and waiting for it, cost more than a short
+    answer does elsewhere.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    cancelling = task.cancelling()
+    watch = _Watch(task, pace, stall_timeout_s / _LOOKS)
     left = asyncio.ensure_future(_left(receive))
-    stuck, looks = 0, 0
+    left.add_done_callback(watch.left)
     try:
-        while not task.done():
-            await asyncio.wait((task, left), timeout=stall_timeout_s / _LOOKS, return_when=asyncio.FIRST_COMPLETED)
-            if left.done() and not task.done():
-                raise Gone("left")
-            looks = looks + 1 if pace.waiting_since and pace.waiting_since == stuck else 0
-            stuck = pace.waiting_since
-            if looks >= _LOOKS:
-                raise Gone("stalled")
-        await task
+        await work
+    except (asyncio.CancelledError, Exception):
+        if watch.gone is None:
+            raise
     finally:
-        task.cancel()
+        watch.close()
         left.cancel()
-        await asyncio.gather(task, left, return_exceptions=True)
+    if watch.gone is not None:
+        if task.uncancel() > cancelling:
+            raise asyncio.CancelledError
+        raise watch.gone
+
+
+class _Watch:
+    """Cancels the task once its caller has left, or has taken nothing for so many looks."""
+
+    def __init__(self, task: asyncio.Task[Any], pace: Pace, every_s: float) -> None:
+        self.gone: Gone | None = None
+        self._task = task
+        self._pace = pace
+        self._every_s = every_s
+        self._stuck = self._looks = 0
+        self._timer = asyncio.get_running_loop().call_later(every_s, self._look)
+        self._closed = False
+
+    def left(self, _: asyncio.Task[None]) -> None:
+        self._end("left")
+
+    def close(self) -> None:
+        self._closed = True
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        waiting = self._pace.waiting_since
+        self._looks = self._looks + 1 if waiting and waiting == self._stuck else 0
+        self._stuck = waiting
+        if self._looks >= _LOOKS:
+            self._end("stalled")
+        else:
+            self._timer = asyncio.get_running_loop().call_later(self._every_s, self._look)
+
+    def _end(self, how: str) -> None:
+        if not self._closed and self.gone is None:
+            self.gone = Gone(how)
+            self._task.cancel()
 
 
 async def _left(receive: Receive) -> None:
