@@ -68,7 +68,7 @@ class LocalCall(Call):
 
     async def headers(self) -> Metadata:
         """What was sent ahead of the answer, once it was."""
-        return await asyncio.shield(self._headers)
+        return self._headers.result() if self._headers.done() else await asyncio.shield(self._headers)
 
     def no_headers(self) -> None:
         """The call ended; whoever waits for headers has nothing to wait for."""
