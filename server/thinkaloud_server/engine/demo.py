@@ -15,7 +15,7 @@ from thinkaloud_server.engine.ports import AttemptTrace, Clock, ThinkTags
 from thinkaloud_server.providers.demo import MODELS, Pause, script
 
 # What a script says without a pause goes out in batches, as the reads of a socket would bring it.
-BATCH_DELTAS_MAX = 32
+BATCH_DELTAS_MAX = 64
 
 
 class DemoProvider:
