@@ -7,8 +7,8 @@ as JSON has it, to the end of the stream.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -40,6 +40,11 @@ def numbered(heard: list[Heard]) -> list[Heard]:
     return [each for each in heard if each.sequence]
 
 
+async def heard_of(stream: AsyncGenerator[Heard, None]) -> list[Heard]:
+    """All of a stream."""
+    return [heard async for heard in stream]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a server answers: HOST:PORT of gRPC and of HTTP."""
@@ -51,10 +56,10 @@ class Place:
 class Face(Protocol):
     """One way to hear a run."""
 
-    def turn(self, place: Place, **fields: Any) -> AsyncIterator[Heard]:
+    def turn(self, place: Place, **fields: Any) -> AsyncGenerator[Heard, None]:
         """A turn from its beginning, with these fields of the request."""
 
-    def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncIterator[Heard]:
+    def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncGenerator[Heard, None]:
         """A run that exists, after this event."""
 
     async def stop(self, place: Place, run_id: str) -> None:
@@ -64,65 +69,62 @@ class Face(Protocol):
 class Rpc:
     """gRPC on its socket."""
 
-    async def turn(self, place: Place, **fields: Any) -> AsyncIterator[Heard]:
-        async with _channel(place) as channel:
-            request = ParseDict(fields, chat_service_pb2.ChatRequest())
-            stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
-            async for heard in self._heard(stub.Chat(request)):
-                yield heard
+    def turn(self, place: Place, **fields: Any) -> AsyncGenerator[Heard, None]:
+        request = ParseDict(fields, chat_service_pb2.ChatRequest())
+        return self._heard(place, lambda channel: chat_service_pb2_grpc.ChatServiceStub(channel).Chat(request))
 
-    async def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncIterator[Heard]:
-        async with _channel(place) as channel:
-            request = run_service_pb2.WatchRunRequest(run_id=run_id, after_sequence=after_sequence, **fields)
-            stub: Any = run_service_pb2_grpc.RunServiceStub(channel)
-            async for heard in self._heard(stub.WatchRun(request)):
-                yield heard
+    def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncGenerator[Heard, None]:
+        request = run_service_pb2.WatchRunRequest(run_id=run_id, after_sequence=after_sequence, **fields)
+        return self._heard(place, lambda channel: run_service_pb2_grpc.RunServiceStub(channel).WatchRun(request))
 
     async def stop(self, place: Place, run_id: str) -> None:
         async with _channel(place) as channel:
             stub: Any = run_service_pb2_grpc.RunServiceStub(channel)
             await stub.StopRun(run_service_pb2.StopRunRequest(run_id=run_id))
 
-    async def _heard(self, call: Any) -> AsyncIterator[Heard]:
+    async def _heard(self, place: Place, ask: Callable[[Any], Any]) -> AsyncGenerator[Heard, None]:
         last = ""
-        try:
-            async for response in call:
-                event = MessageToDict(
-                    response.event, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-                )
-                last = response.event.WhichOneof("event")
-                yield Heard(event["sequence"], last, event[last])
-        except grpc.aio.AioRpcError:
-            if last != "error":  # a run that failed ends with its event and with the status of the same error
-                raise
+        async with _channel(place) as channel:
+            call = ask(channel)
+            try:
+                async for response in call:
+                    event = MessageToDict(
+                        response.event, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+                    )
+                    last = response.event.WhichOneof("event")
+                    yield Heard(event["sequence"], last, event[last])
+            except grpc.aio.AioRpcError:
+                if last != "error":  # a run that failed ends with its event and with the status of the same error
+                    raise
+            finally:
+                call.cancel()
 
 
 class Http:
-    """Streams over HTTP: `accept` says in which form."""
+    """Streams over HTTP, in the form that `accept` says."""
 
     accept = "text/event-stream"
 
-    async def turn(self, place: Place, **fields: Any) -> AsyncIterator[Heard]:
-        async with _client(place) as client, client.stream("POST", STREAM, json=fields, headers=self._head()) as answer:
-            async for heard in self._heard(answer):
-                yield heard
+    def turn(self, place: Place, **fields: Any) -> AsyncGenerator[Heard, None]:
+        return self._heard(place, "POST", STREAM, json=fields)
 
-    async def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncIterator[Heard]:
+    def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncGenerator[Heard, None]:
         query = {"after_sequence": after_sequence, **fields}
-        path = f"/api/v1/runs/{run_id}/events"
-        async with _client(place) as client, client.stream("GET", path, params=query, headers=self._head()) as answer:
-            async for heard in self._heard(answer):
-                yield heard
+        return self._heard(place, "GET", f"/api/v1/runs/{run_id}/events", params=query)
 
     async def stop(self, place: Place, run_id: str) -> None:
         async with _client(place) as client:
             assert (await client.post(f"/api/v1/runs/{run_id}/stop", json={})).status_code == 200
 
-    def _head(self) -> dict[str, str]:
-        return {"accept": self.accept}
+    async def _heard(self, place: Place, verb: str, path: str, **request: Any) -> AsyncGenerator[Heard, None]:
+        headers = {"accept": self.accept}
+        async with _client(place) as client, client.stream(verb, path, headers=headers, **request) as answer:
+            assert answer.status_code == 200, await answer.aread()
+            async with aclosing(self._read(answer)) as heard:
+                async for each in heard:
+                    yield each
 
-    async def _heard(self, answer: httpx.Response) -> AsyncIterator[Heard]:
-        assert answer.status_code == 200, await answer.aread()
+    async def _read(self, answer: httpx.Response) -> AsyncGenerator[Heard, None]:
         async for frame in frames(answer):
             sequence = int(frame.id.rpartition(":")[2]) if frame.id else 0
             yield Heard(sequence, frame.event, json.loads(frame.data))
@@ -133,8 +135,7 @@ class Ndjson(Http):
 
     accept = "application/x-ndjson"
 
-    async def _heard(self, answer: httpx.Response) -> AsyncIterator[Heard]:
-        assert answer.status_code == 200, await answer.aread()
+    async def _read(self, answer: httpx.Response) -> AsyncGenerator[Heard, None]:
         async for line in answer.aiter_lines():
             said = json.loads(line)
             yield Heard(said["sequence"], said["event"], said["data"])
@@ -143,14 +144,11 @@ class Ndjson(Http):
 class Socket:
     """A WebSocket."""
 
-    async def turn(self, place: Place, **fields: Any) -> AsyncIterator[Heard]:
-        async for heard in self._heard(place, fields):
-            yield heard
+    def turn(self, place: Place, **fields: Any) -> AsyncGenerator[Heard, None]:
+        return self._heard(place, fields)
 
-    async def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncIterator[Heard]:
-        resume = {"type": "resume", "run_id": run_id, "after_sequence": after_sequence, **fields}
-        async for heard in self._heard(place, resume):
-            yield heard
+    def watch(self, place: Place, run_id: str, after_sequence: int = 0, **fields: Any) -> AsyncGenerator[Heard, None]:
+        return self._heard(place, {"type": "resume", "run_id": run_id, "after_sequence": after_sequence, **fields})
 
     async def stop(self, place: Place, run_id: str) -> None:
         async with client_of(f"ws://{place.http}{CHAT}") as client:
@@ -158,18 +156,18 @@ class Socket:
             await client.say(type="ping")
             assert (await client.hear())["event"] == "pong"
 
-    async def _heard(self, place: Place, message: dict[str, Any]) -> AsyncIterator[Heard]:
-        # The library answers pings of the server, but sends none: nothing keeps the path alive but the server.
-        async with client_of(f"ws://{place.http}{CHAT}", ping_interval=None) as client:
+    async def _heard(self, place: Place, message: dict[str, Any]) -> AsyncGenerator[Heard, None]:
+        # Of itself the client sends nothing: what keeps the path alive is the server's doing. One that leaves while its
+        # library holds messages back does not read the answer to its close.
+        options = {"ping_interval": None, "close_timeout": 0.2}
+        async with client_of(f"ws://{place.http}{CHAT}", **options) as client:
             await client.say(**message)
-            while True:
-                try:
+            event = ""
+            with suppress(ConnectionClosed):
+                while event not in TERMINAL:
                     frame = json.loads(await client.socket.recv())
-                except ConnectionClosed:
-                    return
-                yield Heard(frame["sequence"], frame["event"], frame["data"])
-                if frame["event"] in TERMINAL:
-                    return
+                    event = frame["event"]
+                    yield Heard(frame["sequence"], event, frame["data"])
 
 
 FACES: dict[str, Face] = {"grpc": Rpc(), "sse": Http(), "ndjson": Ndjson(), "websocket": Socket()}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from fakes.chat_wire import chat_reply
 from fakes.client_driver import until
-from fakes.faces import FACES, TERMINAL, Heard, Place, numbered
+from fakes.faces import FACES, TERMINAL, Heard, Place, heard_of, numbered
 from fakes.provider import FakeProvider, Gate
 from fakes.whole import whole_server
 
@@ -19,10 +18,6 @@ REASONING = "let me think about seventeen times twenty three " * 8
 TEXT = "the answer is three hundred and ninety one and here is why " * 16
 # Of each face.
 BEFORE, DURING, AFTER = 8, 12, 5
-
-
-async def heard_of(stream: AsyncIterator[Heard]) -> list[Heard]:
-    return [heard async for heard in stream]
 
 
 def check(heard: list[Heard], *, include_reasoning: bool) -> None:
