@@ -118,6 +118,15 @@ def test_short_secrets_do_not_eat_ordinary_words() -> None:
     assert redact("a word") == "a word"
 
 
+def test_of_a_callers_key_only_its_public_id_is_left() -> None:
+    redact = logs.Redactor()
+    key = "tk_0123456789_" + "s3cret" * 7 + "x"
+    session = "ts_" + "s3cret" * 5 + "." + "s3cret" * 7
+    assert redact(f"Bearer {key}, and {session}; tk_0123456789 ts_x") == (
+        "Bearer tk_0123456789_***, and ts_***; tk_0123456789 ts_x"
+    )
+
+
 def test_other_libraries_stay_at_warning_whatever_the_level() -> None:
     stream = io.StringIO()
     logs.configure("debug", stream=stream)

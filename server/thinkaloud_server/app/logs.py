@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ OURS = ("thinkaloud_server", "thinkaloud")
 ERRORS_ALONE = ("uvicorn.error",)
 SECRET_CHARS_MIN = 6
 FIELD_CHARS_MAX = 8_192
+# API keys behind their public id, and the credentials of WebSockets.
+_CREDENTIAL = re.compile(r"\b(tk_[0-9A-Za-z]{10}_|ts_(?=[\w-]{16}))[\w.-]{8,}")
 
 _SCALARS = frozenset((bool, int, float, NoneType))
 _PLAIN_VALUES = _SCALARS | {str}
@@ -45,7 +48,9 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 class Redactor:
-    """Replaces registered secrets; short ones are left, or they would eat ordinary words."""
+    """Replaces registered secrets; short ones are left, or they would eat ordinary words. Of what has the form of a
+    caller's key, which nobody could register, its public id stays.
+    """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets: list[str] = []
@@ -67,7 +72,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return _CREDENTIAL.sub(r"\1***", text) if "tk_" in text or "ts_" in text else text
 
 
 class JsonFormatter(logging.Formatter):
