@@ -63,17 +63,6 @@ async def test_every_event_arrives_once_and_in_order_however_they_are_read(page_
         assert "".join(each.event.token.token for each in got) == "".join(f"{number} " for number in range(500))
 
 
-async def test_headers_with_the_request_id_come_before_the_first_event() -> None:
-    engine = FakeEngine()
-    engine.begin_hold = Hold()
-    async with serving(engine) as served:
-        call = served.chat.Chat(ask())
-        metadata = await asyncio.wait_for(call.initial_metadata(), 2)
-        assert metadata.get("x-request-id") == "made-1"
-        engine.begin_hold.release.set()
-        assert kinds([each async for each in call])[0] == "start"
-
-
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [

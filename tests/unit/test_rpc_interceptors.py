@@ -111,15 +111,18 @@ async def test_every_call_has_an_id_and_sends_it_back(metadata: Metadata, expect
     call = FakeCall(metadata)
     async with around(call, [interceptors.request_id(lambda: "made")]):
         assert call.request_id == expected
-        assert call.sent == [[("x-request-id", expected)]]
+        assert call.answer_headers == [("x-request-id", expected)]
+        await call.send_headers()
+        await call.send_headers()
+    assert call.sent == [[("x-request-id", expected)]]
 
 
-async def test_a_refused_call_sends_its_id_once() -> None:
+async def test_a_refused_call_has_its_id_for_the_end_and_nothing_ahead_of_it() -> None:
     call = FakeCall()
     with pytest.raises(Aborted):
         async with around(call, [interceptors.errors, interceptors.request_id(lambda: "made"), LoadShedding(0)]):
             raise AssertionError("no room was room")
-    assert call.sent == [[("x-request-id", "made")]]
+    assert (call.sent, call.answer_headers) == ([], [("x-request-id", "made")])
 
 
 async def test_the_record_of_a_call_tells_where_its_time_went(caplog: pytest.LogCaptureFixture) -> None:

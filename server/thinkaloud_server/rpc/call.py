@@ -18,8 +18,9 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class Call(ABC):
     """What one call brought, and what is noted on it for its log record. A channel says how it is answered.
 
-    `answer_headers` gathers what is sent ahead of the answer; None once it was sent. `cut_by` is why a stream was ended
-    from outside, and `on_cut` how its channel calls it out of wherever it waits.
+    `answer_headers` gathers what is sent ahead of the answer, with its first message; None once it was sent. A failure
+    that comes before has it among its trailers: proxies repeat an UNAVAILABLE elsewhere only where it came alone.
+    `cut_by` is why a stream was ended from outside, and `on_cut` how its channel calls it out of wherever it waits.
     """
 
     __slots__ = (
@@ -57,7 +58,7 @@ class Call(ABC):
         return ""
 
     async def send_headers(self) -> None:
-        """Send what was gathered in `answer_headers`, once: ahead of the answer or of the failure."""
+        """Send what was gathered in `answer_headers`, once: before the first message of an answer."""
         if self.answer_headers is not None:
             gathered, self.answer_headers = self.answer_headers, None
             await self.send_initial_metadata(gathered)

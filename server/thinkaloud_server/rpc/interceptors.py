@@ -44,7 +44,6 @@ async def around(call: Call, interceptors: Sequence[Interceptor]) -> AsyncIterat
     async with AsyncExitStack() as stack:
         for interceptor in interceptors:
             await stack.enter_async_context(interceptor(call))
-        await call.send_headers()
         yield
 
 
@@ -59,7 +58,6 @@ async def errors(call: Call) -> AsyncIterator[None]:
         told = _told(error, call)
         if told.reason is ErrorReason.INTERNAL and not isinstance(error, ChatError):
             _log_bug(error, call.method, call.request_id)
-        await call.send_headers()
         await call.abort(status_of(told, call.request_id))
 
 

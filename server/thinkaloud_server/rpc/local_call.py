@@ -63,6 +63,7 @@ class LocalCall(Call):
             self._headers.set_result(metadata)
 
     async def abort(self, status: status_pb2.Status) -> NoReturn:
+        await self.send_headers()
         self.refused = _with(status)
         raise grpc.aio.AbortError(status.message)
 

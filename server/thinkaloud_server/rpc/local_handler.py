@@ -66,6 +66,7 @@ class LocalAnswer(LocalRpc):
                 if method is None:
                     raise unknown()
                 self._answer = given(await self._ask(method, limits), limits, as_bytes)
+                await self._call.send_headers()
         except grpc.aio.AbortError:
             assert self._call.refused is not None
             self._conclude(self._call.refused)
@@ -262,11 +263,13 @@ async def _stream(
                 async for message in messages:
                     said = given(message, limits, as_bytes)
                     if not call.events:
+                        await call.send_headers()
                         call.first_event_at = clock.monotonic()
                     call.events += 1
                     yield said
                     if not call.events % _BURST_EVENTS:
                         await asyncio.sleep(0)
+            await call.send_headers()
         except asyncio.CancelledError:
             if call.cut_by is not None:
                 raise call.cut_by from None

@@ -49,8 +49,9 @@ class SocketCall(Call):
             await self._context.send_initial_metadata(tuple(metadata))
 
     async def abort(self, status: status_pb2.Status) -> NoReturn:
+        unsent, self.answer_headers = self.answer_headers or (), None
         with _client_may_be_gone():
-            await self._context.abort(CODES[status.code], status.message, trailers(status))
+            await self._context.abort(CODES[status.code], status.message, (*trailers(status), *unsent))
         raise AssertionError("abort returned")
 
 
@@ -115,7 +116,9 @@ def _unary(
         call = SocketCall(method.path, context)
         async with around(call, interceptors):
             request = decode(method.request, data, limits.request_bytes)
-            return encode(await answer(request, call), limits.response_bytes)
+            said = encode(await answer(request, call), limits.response_bytes)
+            await call.send_headers()
+            return said
         raise AssertionError("a failed call did not abort")
 
     return handle
@@ -130,7 +133,9 @@ def _intake(
     async def handle(pieces: AsyncIterator[bytes], context: Context) -> bytes:
         call = SocketCall(method.path, context)
         async with around(call, interceptors), aclosing(requests_of(method, pieces, limits)) as requests:
-            return encode(await answer(requests, call), limits.response_bytes)
+            said = encode(await answer(requests, call), limits.response_bytes)
+            await call.send_headers()
+            return said
         raise AssertionError("a failed call did not abort")
 
     return handle
@@ -169,11 +174,14 @@ async def _write(
                 async for message in messages:
                     data = encode(message, bytes_max)
                     guard.writing_since = now()
+                    if not call.events:
+                        await call.send_headers()
                     await context.write(data)
                     guard.writing_since = 0.0
                     if not call.events:
                         call.first_event_at = clock.monotonic()
                     call.events += 1
+            await call.send_headers()
     except asyncio.CancelledError:
         if call.cut_by is not None and not task.uncancel():
             raise call.cut_by from None
