@@ -102,7 +102,7 @@ class WebApp:
             return
         route, values = self._table.find(asked.verb, asked.path)
         guard.check_origin(
-            headers, asked.verb, settings, stream=route.method.server_streaming, encrypted=scope["scheme"] == "https"
+            headers, asked.verb, settings, stream=route.method.server_streaming, encrypted=scope.get("scheme") == "https"
         )
         body = await self._body(asked, route, receive)
         query = asked.query_items()

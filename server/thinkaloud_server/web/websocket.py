@@ -55,7 +55,7 @@ class WebSockets:
                 raise HttpError("DRAINING", "the server is shutting down: connect to another replica", retry_after_s=1)
             guard.check_head(scope, self._settings)
             guard.check_host(asked.headers, self._settings)
-            encrypted = scope["scheme"] == "wss"
+            encrypted = scope.get("scheme") == "wss"
             guard.check_origin(asked.headers, asked.verb, self._settings, stream=True, encrypted=encrypted)
             socket, values = self._table.find_socket(asked.path)
             query = asked.query_items()
