@@ -215,6 +215,7 @@ class LocalStream(LocalRpc, grpc.aio.UnaryStreamCall[Any, Any]):
         if self._guard is not None:
             self._guard.cancel()
         self._first = None
+        self._call.on_cut = None  # the two would keep each other alive
         return super()._conclude(ended)
 
     def _interrupt(self) -> None:
