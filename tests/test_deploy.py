@@ -33,6 +33,9 @@ class Idle:
     def open_calls(self) -> int:
         return 0
 
+    def open_sockets(self) -> int:
+        return 0
+
 
 def exported() -> Mapping[str, set[str]]:
     """Every series by its name, and its labels; those of metrics that nothing has counted yet, too."""

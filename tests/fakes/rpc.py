@@ -26,6 +26,7 @@ from thinkaloud.v1 import (
 from thinkaloud_server.rpc.identify import Authenticator
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.server import RpcServer
+from thinkaloud_server.rpc.throttle import Throttling
 
 # Whether clients get the channel inside the process; the fixture `channel_kind` says it for a test.
 LOCAL = False
@@ -70,9 +71,10 @@ async def serving(
     options: Sequence[tuple[str, int]] = (),
     authenticator: Authenticator | None = None,
     credentials: grpc.ServerCredentials | None = None,
+    throttling: Throttling | None = None,
 ) -> AsyncIterator[Served]:
-    """Serve this engine, to others over TLS if there are credentials. At the end nobody watches a run any more and no
-    task is left."""
+    """Serve this engine, to others over TLS if there are credentials. At the end nobody watches a run any more, nothing
+    is held open and no task is left."""
     engine = engine or FakeEngine()
     before = asyncio.all_tasks()
     numbers = itertools.count(1)
@@ -85,6 +87,7 @@ async def serving(
         limits=limits,
         reflect=reflect,
         authenticator=authenticator,
+        throttling=throttling,
     )
     address = f"127.0.0.1:{await server.start('127.0.0.1:0', credentials)}"
     try:
@@ -95,7 +98,7 @@ async def serving(
     finally:
         await server.stop(1.0)
     assert engine.watching == 0
-    assert server.load.calls == 0
+    assert (server.load.calls, server.throttle.streams, server.throttle.sockets) == (0, 0, 0)
     async with asyncio.timeout(2.0):
         while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
             await asyncio.wait(left, timeout=0.05)

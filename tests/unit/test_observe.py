@@ -147,6 +147,23 @@ def test_calls_count_by_method_and_code() -> None:
     assert found["thinkaloud_request_seconds_sum['/s/M']"] == 0.75
 
 
+def test_failed_calls_count_by_the_reason_that_was_told() -> None:
+    counted = metrics()
+    for reason in ("", "RATE_LIMITED", "RATE_LIMITED", "TOO_MANY_STREAMS"):
+        counted.called(CallEnded("/s/M", "RESOURCE_EXHAUSTED" if reason else "OK", reason, 0, 0.1))
+    found = values(counted)
+    assert {name: value for name, value in found.items() if name.startswith("thinkaloud_errors")} == {
+        "thinkaloud_errors_total['RATE_LIMITED']": 2,
+        "thinkaloud_errors_total['TOO_MANY_STREAMS']": 1,
+    }
+
+
+def test_it_counts_when_the_store_of_limits_does_not_answer() -> None:
+    counted = metrics()
+    counted.limits_failed()
+    assert values(counted)["thinkaloud_limits_store_failed_total[]"] == 1
+
+
 def test_a_model_that_nobody_has_is_other_and_one_that_answered_is_named() -> None:
     counted = metrics()
     counted.observe(ended("p/nonsense", "failed", "MODEL_NOT_FOUND"))
@@ -182,6 +199,9 @@ class Standing:
     def open_calls(self) -> int:
         return 4
 
+    def open_sockets(self) -> int:
+        return 2
+
 
 def test_what_stands_is_looked_at_when_it_is_asked_for() -> None:
     counted = metrics()
@@ -189,9 +209,8 @@ def test_what_stands_is_looked_at_when_it_is_asked_for() -> None:
     counted.look(standing)
     standing.breakers = {"p": "open"}
     found = values(counted)
-    assert [found[f"thinkaloud_{name}[]"] for name in ("live_runs", "runs_max", "watchers", "open_calls")] == [
-        *(3, 1000, 5, 4)
-    ]
+    looked_at = ("live_runs", "runs_max", "watchers", "open_calls", "open_sockets")
+    assert [found[f"thinkaloud_{name}[]"] for name in looked_at] == [3, 1000, 5, 4, 2]
     assert found["thinkaloud_draining[]"] == 0
     assert [found[f"thinkaloud_breaker_state{labels}"] for labels in (["open", "p"], ["closed", "p"])] == [1, 0]
     assert found["thinkaloud_store_info['memory']"] == 1

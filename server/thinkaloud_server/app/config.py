@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from thinkaloud_server.app.config_chaos import ChaosSection
 from thinkaloud_server.app.config_identity import IdentitySection
+from thinkaloud_server.app.config_limits import LimitsSection, networks
 from thinkaloud_server.app.config_section import Secret, Section
 from thinkaloud_server.app.config_tls import TlsSection
 from thinkaloud_server.providers import table
@@ -63,6 +64,7 @@ class ServerSection(Section):
     http_hosts: Names = ()
     http_origins: Names = ()
     admin_address: str = ""
+    trusted_proxies: Names = ()
     reflection: bool | None = None
     insecure: bool = False
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -86,6 +88,12 @@ class ServerSection(Section):
         if text not in _OFF:
             split_address(text)
         return text
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        networks(names)
+        return names
 
     @property
     def http(self) -> str:
@@ -240,6 +248,7 @@ class Config(BaseSettings):
     tls: TlsSection = TlsSection()
     store: StoreSection = StoreSection()
     runs: RunsSection = RunsSection()
+    limits: LimitsSection = LimitsSection()
     log: LogSection = LogSection()
     traces: TracesSection = TracesSection()
     chaos: ChaosSection = ChaosSection()

@@ -49,6 +49,8 @@ class Looks(Protocol):
 
     def open_calls(self) -> int: ...
 
+    def open_sockets(self) -> int: ...
+
 
 def everybody(*observers: Observer) -> Observer:
     """One observer for all of these. A bug of one is logged, and ends neither the work nor the others' looking on."""
@@ -130,6 +132,7 @@ class Metrics:
             return prometheus.Histogram(f"thinkaloud_{name}", about, labels, registry=registry, buckets=bins)
 
         self._calls = counter("requests_total", "Calls that ended, by method and canonical code.", "method", "code")
+        self._errors = counter("errors_total", "Calls that failed, by the reason that was told.", "reason")
         self._call_s = histogram("request_seconds", "How long calls took, streams to their end.", CALL_S, "method")
         at = ("provider", "model")
         self._runs = counter("runs_total", "Runs that ended; reason: its finish or error.", *at, "state", "reason")
@@ -148,6 +151,7 @@ class Metrics:
         self._commit_s = histogram("log_commit_seconds", "How long a commit took.", COMMIT_S, "store")
         self._batch_runs = histogram("log_batch_runs", "Runs of one commit.", BATCH, "store")
         self._batch_events = histogram("log_batch_events", "Events of one commit.", BATCH, "store")
+        self._limits = counter("limits_store_failed_total", "Times that the shared store of limits did not answer.")
         self._lost = counter("log_failed_total", "Runs whose events the store did not take.", "store")
         info = {"version": version, "python": platform.python_version()}
         prometheus.Info("thinkaloud_build", "What is running.", registry=registry).info(info)
@@ -170,6 +174,12 @@ class Metrics:
         """A call ended."""
         self._calls.labels(call.method, call.code).inc()
         self._call_s.labels(call.method).observe(call.duration_s)
+        if call.reason:
+            self._errors.labels(call.reason).inc()
+
+    def limits_failed(self) -> None:
+        """Where limits are shared, nobody answered."""
+        self._limits.inc()
 
     def observe(self, what: Happening, /) -> None:
         """Something happened in the engine."""
@@ -252,6 +262,7 @@ class _Gauges:
             ("runs_max", "Runs that this server carries.", lambda: status.runs_max),
             ("watchers", "Who is reading the log of a live run.", lambda: status.watchers),
             ("open_calls", "Calls that have not ended.", self._looks.open_calls),
+            ("open_sockets", "WebSockets that are open.", self._looks.open_sockets),
             ("draining", "1 while the server takes no new runs.", lambda: status.draining),
         )
         for name, about, value in plain:

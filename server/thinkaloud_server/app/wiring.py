@@ -18,6 +18,7 @@ from thinkaloud_server.app.config_chaos import EVERY_PROVIDER
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.discover import Discovery, chat_models
 from thinkaloud_server.app.identity import admission
+from thinkaloud_server.app.throttle import throttling_of
 from thinkaloud_server.app.version import server_version
 from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.engine.chaos import Chance, NextFault, choose
@@ -78,8 +79,7 @@ async def assemble(
     providers = _providers(config, sections, endpoints, upstream)
     providers[DEMO] = DemoProvider(clock=clock)
     default_model = await _default_model(config, found, providers)
-    # Of this process alone: what has another owner in its store is an orphan, also after a restart.
-    owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    owner = _owner()
     store = await _store(config, owner, stack)
     admitted = await admission(config, environ, stack)
     metrics = _metrics(config, store, default_model, sections)
@@ -113,10 +113,16 @@ async def assemble(
         tracing=(traces.around,) if traces else (),
         authenticator=admitted.authority,
         page_key=admitted.page_key,
+        throttling=throttling_of(config, environ, stack, clock, metrics),
     )
     admin = _admin(config, metrics, engine, server) if metrics else None
     words = (*admitted.secrets, *_secrets(endpoints))
     return Assembly(engine, server, default_model, words, _place(config), admin, admitted.notes)
+
+
+def _owner() -> str:
+    """Of this process alone: what has another owner in its store is an orphan, also after a restart."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 def _secrets(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
@@ -162,6 +168,9 @@ class _Looks:
 
     def open_calls(self) -> int:
         return self.server.load.calls
+
+    def open_sockets(self) -> int:
+        return self.server.throttle.sockets
 
 
 def _admin(config: Config, metrics: observe.Metrics, engine: Engine, server: RpcServer) -> AdminServer:

@@ -18,20 +18,24 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class Call(ABC):
     """What one call brought, and what is noted on it for its log record. A channel says how it is answered.
 
-    `answer_headers` gathers what is sent ahead of the answer, with its first message; None once it was sent. A failure
-    that comes before has it among its trailers: proxies repeat an UNAVAILABLE elsewhere only where it came alone.
-    `cut_by` is why a stream was ended from outside, and `on_cut` how its channel calls it out of wherever it waits.
+    `peer` is the other end of the connection, `address` the caller's own, beyond proxies that are trusted; "" where it
+    has none. `answer_headers` gathers what is sent ahead of the answer, with its first message; None once it was sent.
+    A failure that comes before has it among its trailers: proxies repeat an UNAVAILABLE elsewhere only where it came
+    alone. `cut_by` is why a stream was ended from outside, and `on_cut` how its channel calls it out of wherever it
+    waits. `guessed` is set where a credential that is not valid was no reason to refuse the call.
     """
 
     __slots__ = (
-        *("answer_headers", "code", "complete", "cut_by", "events", "first_event_at", "identity", "metadata"),
-        *("method", "on_cut", "peer", "request_id", "run_id"),
+        *("address", "answer_headers", "code", "complete", "cut_by", "events", "first_event_at", "guessed"),
+        *("identity", "metadata", "method", "on_cut", "peer", "request_id", "run_id"),
     )
 
     def __init__(self, *, method: str, metadata: Metadata, peer: str) -> None:
         self.method = method
         self.metadata = metadata
         self.peer = peer
+        self.address = ""
+        self.guessed = False
         self.answer_headers: list[tuple[str, str]] | None = []
         self.identity = ANYBODY
         self.request_id = ""
@@ -56,6 +60,10 @@ class Call(ABC):
             if key == name and isinstance(value, str):
                 return value
         return ""
+
+    def header_values(self, name: str) -> list[str]:
+        """All values of this metadata key, in their order."""
+        return [value for key, value in self.metadata if key == name and isinstance(value, str)]
 
     async def send_headers(self) -> None:
         """Send what was gathered in `answer_headers`, once: before the first message of an answer."""

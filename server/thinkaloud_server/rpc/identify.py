@@ -98,7 +98,8 @@ async def is_known(authenticator: Authenticator | None, call: Call) -> bool:
         return True
     try:
         await authenticator.identify(credential_of(call))
-    except ChatError:
+    except ChatError as error:
+        call.guessed = error.reason is ErrorReason.AUTH_INVALID
         return False
     return True
 

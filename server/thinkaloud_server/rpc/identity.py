@@ -12,14 +12,16 @@ from thinkaloud_server.rpc import field, wire
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.identify import Authenticator, credential_of
+from thinkaloud_server.rpc.throttle import Throttle
 
 
 class IdentityServicer:
     """What is asked of who calls. Without an authenticator everybody is `ANYBODY`, and no token is needed."""
 
-    def __init__(self, authenticator: Authenticator | None, departure: Departure) -> None:
-        self._authenticator = authenticator
+    def __init__(self, authenticator: Authenticator | None, departure: Departure, throttle: Throttle) -> None:
+        self.authenticator = authenticator
         self._departure = departure
+        self._throttle = throttle
 
     async def get_identity(self, request: pb.GetIdentityRequest, call: Call) -> pb.GetIdentityResponse:
         return pb.GetIdentityResponse(identity=_to_proto(call.identity))
@@ -28,23 +30,23 @@ class IdentityServicer:
         self, request: pb.CreateSocketTokenRequest, call: Call
     ) -> pb.CreateSocketTokenResponse:
         path = field.socket_path("path", request.path)
-        if self._authenticator is None:
+        if self.authenticator is None:
             return pb.CreateSocketTokenResponse()
-        token, expires_at = await self._authenticator.socket_token(call.identity, path)
+        token, expires_at = await self.authenticator.socket_token(call.identity, path)
         return pb.CreateSocketTokenResponse(token=token, expires_at=wire.timestamp(expires_at))
 
     async def hold_socket(
         self, request: pb.HoldSocketRequest, call: Call
     ) -> AsyncGenerator[pb.HoldSocketResponse, None]:
         authorization = ""
-        if self._authenticator is None:
+        if self.authenticator is None:
             call.identity = ANYBODY
         elif request.token:
-            authorization, call.identity = await self._authenticator.redeem(request.token, request.path)
+            authorization, call.identity = await self.authenticator.redeem(request.token, request.path)
         else:
-            call.identity = await self._authenticator.identify(credential_of(call))
-        held = self._authenticator.watch(call.identity, call.cut) if self._authenticator else nullcontext()
-        with held:
+            call.identity = await self.authenticator.identify(credential_of(call))
+        held = self.authenticator.watch(call.identity, call.cut) if self.authenticator else nullcontext()
+        with self._throttle.socket(call), held:
             yield pb.HoldSocketResponse(authorization=authorization, identity=_to_proto(call.identity))
             await self._departure.wait()
         raise ChatError(ErrorReason.DRAINING, "the server is shutting down: ask another replica", retry_after_s=1.0)

@@ -4,7 +4,9 @@
 2. `request_id`     taken from the caller or made; sent back in the headers
 3. `access_log`     one record per call, at its end, and one value for those who count
 4. `load_shedding`  more calls than the server carries are refused with a hint when to come back
-5. `identify`       who calls, and whether they may (identify.py)
+5. `by_address`     how often one address may call, and be wrong about who it is (throttle.py)
+6. `identify`       who calls, and whether they may (identify.py)
+7. `by_key`         how often one key may call, and how many streams it holds open (throttle.py)
 
 Each is entered once per call, however many events the call streams. Whether a draining server still answers is not
 decided here: the engine refuses new runs and hands out those that an idempotency key already made.
@@ -24,6 +26,7 @@ import grpc
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete
 from thinkaloud_server.engine.ports import Clock
+from thinkaloud_server.rpc.address import FORWARDED_FOR, Network, caller_of
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.observer import CallEnded, CallObserver, nobody
 from thinkaloud_server.rpc.status import face_of, status_of
@@ -75,12 +78,13 @@ def request_id(make: Callable[[], str]) -> Interceptor:
     return intercept
 
 
-def access_log(clock: Clock, observer: CallObserver = nobody) -> Interceptor:
-    """One record per call: what was asked, how it ended and where the time went; never text or keys."""
+def access_log(clock: Clock, observer: CallObserver = nobody, trusted_proxies: Sequence[Network] = ()) -> Interceptor:
+    """One record per call: who asked what, how it ended and where the time went; never text or keys."""
 
     @asynccontextmanager
     async def intercept(call: Call) -> AsyncIterator[None]:
         began = clock.monotonic()
+        call.address = caller_of(call.peer, call.header_values(FORWARDED_FOR), trusted_proxies)
         code, reason = "OK", ""
         try:
             yield
@@ -100,6 +104,7 @@ def access_log(clock: Clock, observer: CallObserver = nobody) -> Interceptor:
                 "code": code,
                 "reason": reason,
                 "peer": call.peer,
+                "address": call.address,
                 "tenant": call.identity.tenant,
                 "key_id": call.identity.key_id,
                 "request_id": call.request_id,

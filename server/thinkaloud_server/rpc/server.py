@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # generat
 from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]  # no stubs
 
 from thinkaloud.v1 import (
+    access_pb2,
     chat_service_pb2,
     conversation_service_pb2,
     identity_service_pb2,
@@ -46,6 +47,7 @@ from thinkaloud_server.rpc.ports import Engine
 from thinkaloud_server.rpc.run import RunServicer
 from thinkaloud_server.rpc.socket import UnknownMethods, bind
 from thinkaloud_server.rpc.system import SystemServicer
+from thinkaloud_server.rpc.throttle import Rates, Throttle, Throttling
 
 _CONTRACT: Sequence[ServiceDescriptor] = (
     chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
@@ -55,6 +57,7 @@ _CONTRACT: Sequence[ServiceDescriptor] = (
     system_service_pb2.DESCRIPTOR.services_by_name["SystemService"],
     identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
 )
+_HOLDS_SOCKET: Any = access_pb2.holds_socket  # protoc leaves the type of an extension out
 # Between the last answer and the end of the connections, for the bytes to leave.
 _CLOSING_S = 0.1
 
@@ -76,21 +79,30 @@ class RpcServer:
         tracing: Sequence[Interceptor] = (),
         authenticator: Authenticator | None = None,
         page_key: bytes = b"",
+        throttling: Throttling | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.load = LoadShedding(self.limits.calls)
+        throttling = throttling or Throttling(Rates())
+        scopes, streams = scopes_of(_CONTRACT), streams_of(_CONTRACT)
+        self.throttle = Throttle(
+            throttling,
+            unlimited={path for path, scope in scopes.items() if scope == "open"},
+            streaming=streams - _sockets_of(_CONTRACT),
+        )
         self.interceptors: Sequence[Interceptor] = (
             interceptors.errors,
             interceptors.request_id(new_request_id),
             *tracing,
-            interceptors.access_log(clock, observer),
+            interceptors.access_log(clock, observer, throttling.rates.trusted_proxies),
             self.load,
-            *([identify(authenticator, scopes_of(_CONTRACT), streams_of(_CONTRACT))] if authenticator else ()),
+            *([self.throttle.by_address] if self.throttle.looks_at_addresses else ()),
+            *([identify(authenticator, scopes, streams)] if authenticator else ()),
+            self.throttle.by_key,
         )
         self._departure = Departure()
-        services = list(
-            _services(engine, self.limits, self._departure, clock, new_id, version, authenticator, page_key)
-        )
+        identity = IdentityServicer(authenticator, self._departure, self.throttle)
+        services = list(_services(engine, self.limits, self._departure, clock, new_id, version, identity, page_key))
         self._health = HealthServicer({method.service for method in services})
         probes = list(methods_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
         self.methods: Mapping[str, Method] = {method.path: method for method in (*services, *probes)}
@@ -142,7 +154,7 @@ def _services(
     clock: Clock,
     new_id: Callable[[str], str],
     version: str,
-    authenticator: Authenticator | None,
+    identity: IdentityServicer,
     page_key: bytes,
 ) -> Iterator[Method]:
     pages = PageTokens(page_key)
@@ -151,10 +163,20 @@ def _services(
         RunServicer(engine, limits, departure, pages),
         ConversationServicer(engine, limits, pages, clock=clock, new_id=new_id),
         ModelServicer(engine),
-        SystemServicer(engine, limits, clock=clock, version=version, authenticator=authenticator),
-        IdentityServicer(authenticator, departure),
+        SystemServicer(engine, limits, clock=clock, version=version, authenticator=identity.authenticator),
+        identity,
     )
     return chain.from_iterable(map(methods_of, _CONTRACT, servicers))
+
+
+def _sockets_of(services: Sequence[ServiceDescriptor]) -> set[str]:
+    """The paths of the methods that stand for a WebSocket, which are counted by themselves."""
+    return {
+        f"/{service.full_name}/{method.name}"
+        for service in services
+        for method in service.methods
+        if method.GetOptions().Extensions[_HOLDS_SOCKET]
+    }
 
 
 def _reflection(services: Sequence[str]) -> grpc.GenericRpcHandler:
