@@ -22,6 +22,9 @@ from grpc_tools import protoc
 
 from thinkaloud.v1 import http_status_pb2, retired_pb2, stream_face_pb2
 
+# Sent ahead of every answer but Rename's; LIMITS of it is for callers.
+LIMITS = (("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60"))
+AHEAD = (*LIMITS, ("x-of-the-inside", "no"))
 HERE = Path(__file__).parent
 PROTO = HERE.parents[1] / "proto"
 # Imported for their places in the pool.
@@ -68,6 +71,7 @@ class Toy:
 
     async def echo(self, request: Any, context: Any) -> Any:
         self.calls += 1
+        await context.send_initial_metadata(AHEAD)
         self.metadata = dict(context.invocation_metadata())
         if request.text == "plain failure":
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
@@ -89,6 +93,7 @@ class Toy:
 
     async def _count(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.metadata = dict(context.invocation_metadata())
+        await context.send_initial_metadata(AHEAD)
         if request.fail == "before":
             await _abort(context, "SEQUENCE_AHEAD")
         for number in range(request.after_sequence + 1, request.to + 1):

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from fakes.toy import toy_message, toy_server, toy_service
+from fakes.toy import LIMITS, toy_message, toy_server, toy_service
 from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.error import HttpError
 
@@ -27,7 +27,7 @@ async def test_a_unary_method_answers_with_its_message_and_sees_the_metadata() -
     async with toy_server() as (toy, channel):
         answer, headers = await Caller(channel).unary(ECHO, made("Everything", text="a"), [("x-request-id", "r")])
         assert answer.everything.text == "a"  # type: ignore[attr-defined]
-        assert isinstance(headers, dict)
+        assert headers == [*LIMITS]
         assert toy.metadata["x-request-id"] == "r"
 
 
@@ -37,6 +37,7 @@ async def test_a_status_is_an_http_error() -> None:
         with pytest.raises(HttpError) as refused:
             await caller.unary(ECHO, made("Everything", text="plain failure"), [])
         assert refused.value.code == "NOT_FOUND"
+        assert refused.value.headers == [*LIMITS]
         with pytest.raises(HttpError) as refused:
             async with caller.stream(COUNT, made("CountRequest", to=1, fail="before"), []) as messages:
                 await anext(messages)
@@ -53,6 +54,7 @@ async def test_a_deadline_is_the_callers_own() -> None:
 async def test_a_stream_ends_after_its_last_message() -> None:
     async with toy_server() as (_, channel), Caller(channel).stream(COUNT, made("CountRequest", to=3), []) as messages:
         assert [message.sequence async for message in messages] == [1, 2, 3, 0]  # type: ignore[attr-defined]
+        assert await messages.headers() == [*LIMITS]
 
 
 async def test_leaving_a_stream_cancels_its_call() -> None:

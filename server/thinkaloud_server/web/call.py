@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -12,11 +12,31 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from thinkaloud_server.web.error import HttpError, from_rpc
+from thinkaloud_server.web.error import HttpError, from_rpc, headers_of
 
 logger = logging.getLogger("thinkaloud.web")
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+
+
+class Messages:
+    """What a stream brings, to be iterated over."""
+
+    __slots__ = ("_call", "_messages")
+
+    def __init__(self, call: grpc.aio.UnaryStreamCall[Any, Any]) -> None:
+        self._call = call
+        self._messages: AsyncIterator[Message] = call.__aiter__()
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self._messages
+
+    def __anext__(self) -> Awaitable[Message]:
+        return self._messages.__anext__()
+
+    async def headers(self) -> list[tuple[str, str]]:
+        """What came with it that is for the caller; there once a message is."""
+        return headers_of(await self._call.initial_metadata())
 
 
 class Caller:
@@ -28,12 +48,12 @@ class Caller:
 
     async def unary(
         self, method: MethodDescriptor, message: Message, metadata: Metadata, timeout_s: float | None = None
-    ) -> tuple[Message, dict[str, str]]:
-        """The answer and the text headers that came with it. Being cancelled cancels the call."""
+    ) -> tuple[Message, list[tuple[str, str]]]:
+        """The answer, and what came with it that is for the caller. Being cancelled cancels the call."""
         call = self._callable(method)(message, metadata=metadata, timeout=timeout_s)
         try:
             answer = await call
-            headers = {key: value for key, value in await call.initial_metadata() or () if isinstance(value, str)}
+            headers = headers_of(await call.initial_metadata())
         except grpc.aio.AioRpcError as error:
             raise _told(method, error) from None
         finally:
@@ -41,14 +61,12 @@ class Caller:
         return answer, headers
 
     @asynccontextmanager
-    async def stream(
-        self, method: MethodDescriptor, message: Message, metadata: Metadata
-    ) -> AsyncIterator[AsyncIterator[Message]]:
+    async def stream(self, method: MethodDescriptor, message: Message, metadata: Metadata) -> AsyncIterator[Messages]:
         """The messages of a server-streaming method; leaving cancels the call. Its status is raised where they are
         awaited, and leaves here as HttpError."""
         call = self._callable(method)(message, metadata=metadata)
         try:
-            yield call.__aiter__()
+            yield Messages(call)
         except grpc.aio.AioRpcError as error:
             raise _told(method, error) from None
         finally:

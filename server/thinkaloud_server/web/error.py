@@ -18,6 +18,8 @@ from thinkaloud.v1 import error_face_pb2, errors_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _PREFIX = "ERROR_REASON_"
+# Goes on to the caller as a header of the same name.
+_TOLD = frozenset({"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,15 @@ def from_rpc(error: grpc.aio.AioRpcError) -> HttpError:
         _LOST[status] if lost else message,
         details=details,
         retry_after_s=retry_after_s,
+        headers=headers_of(error.initial_metadata()),
         request_id=request_id,
         lost=lost,
     )
+
+
+def headers_of(metadata: Any) -> list[tuple[str, str]]:
+    """What the service sent ahead of its answer, or of its refusal, that is for the caller too."""
+    return [(key, value) for key, value in metadata or () if key in _TOLD and isinstance(value, str)]
 
 
 def _details(trailing: Any) -> Iterator[Any]:

@@ -17,7 +17,10 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]\s]+)(:[0-9]*)?")
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ELSEWHERE = {"cross-site", "same-site"}
 _CREDENTIALS = {"api_key", "api-key", "apikey", "access_token", "authorization", "x-api-key"}
-_EXPOSED = "x-request-id, x-correlation-id, retry-after, deprecation, sunset, link"
+_EXPOSED = (
+    "x-request-id, x-correlation-id, retry-after, deprecation, sunset, link, "
+    "x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+)
 _PREFLIGHT_S = "600"
 # The rest of a refused body would be read as the next request, or waited for.
 _LINGER_S = 2.0

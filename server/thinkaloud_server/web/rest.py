@@ -23,8 +23,8 @@ _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 async def unary(asked: Asked, route: Route, message: Message, caller: Caller, send: Send, extra: Headers) -> None:
     """Call, and answer with the response or that field of it which the route names."""
     kind = media.accepted(asked.headers.getlist("accept"), (media.JSON, media.VENDOR))
-    answer, _ = await caller.unary(route.method, message, asked.metadata())
-    await respond(send, *answer_of(answer, route.response_body), kind, extra)
+    answer, told = await caller.unary(route.method, message, asked.metadata())
+    await respond(send, *answer_of(answer, route.response_body), kind, [*extra, *told])
 
 
 def answer_of(answer: Message, field: str) -> tuple[int, bytes]:

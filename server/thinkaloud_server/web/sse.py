@@ -79,6 +79,7 @@ async def stream(
     run_id = _one_line(getattr(message, words.RUN)) if words.has(message.DESCRIPTOR, words.RUN) else ""
     last: Event | None = None
     said = False
+    told_ahead: Headers = []
     try:
         async with caller.stream(method, message, asked.metadata()) as messages:
             async for each in messages:
@@ -87,11 +88,14 @@ async def stream(
                     run_id = _one_line(event.run_id)
                 written = frames.frame(event, run_id)
                 if last is None:
-                    await send(_start(frames, extra))
+                    told_ahead = await messages.headers()
+                    await send(_start(frames, [*extra, *told_ahead]))
                     written = frames.opening() + written
                 await send({"type": "http.response.body", "body": written, "more_body": True})
                 said = said or event.sequence > 1
                 last = event
+            if last is None:
+                told_ahead = await messages.headers()
     except HttpError as error:
         if last is None:
             raise
@@ -100,7 +104,7 @@ async def stream(
             await send({"type": "http.response.body", "body": frames.frame(told, run_id), "more_body": True})
     if last is None:
         # Nothing is left to be told: 204 is what makes EventSource stop coming back.
-        await respond(send, 204, b"", "", extra)
+        await respond(send, 204, b"", "", [*extra, *told_ahead])
     else:
         await send({"type": "http.response.body", "body": b""})
 

@@ -103,6 +103,16 @@ def documents(table: RouteTable, info: Info, comments: Comments | None = None) -
 
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {"description": "The id of the request.", "schema": {"type": "string"}},
+    "X-RateLimit-Limit": {
+        "description": "Requests in a minute, of the nearer of two limits: the key's and the address's. Absent where "
+        "there is none, and where a request was refused before it was counted.",
+        "schema": {"type": "integer"},
+    },
+    "X-RateLimit-Remaining": {"description": "How many of them are left.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {
+        "description": "Seconds until the oldest request of the last minute is forgotten, and one more is let in.",
+        "schema": {"type": "integer"},
+    },
     "Retry-After": {"description": "Seconds after which another try may do.", "schema": {"type": "integer"}},
     "Deprecation": {
         "description": "What was called, or a field that was sent, is retired since then (RFC 9745).",

@@ -85,15 +85,22 @@ def takes_key(request: Descriptor) -> bool:
     return has(request, KEY) or any(has(message, KEY) for message in carried)
 
 
+# Of every answer, by reference; document.py says what they are.
+HEADERS: dict[str, Any] = {
+    name: {"$ref": f"#/components/headers/{name}"}
+    for name in ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+}
+
+
 def _name(status: int) -> str:
     return f"Error{status}"
 
 
 def _response(status: int, codes: list[str], comments: Comments) -> dict[str, Any]:
     said = {code: comments.text(f"{_REASON.full_name}.{_PREFIX}{code}") for code in codes}
-    headers: dict[str, Any] = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    headers = HEADERS
     if status in _RETRY_AFTER:
-        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+        headers = {**HEADERS, "Retry-After": {"$ref": "#/components/headers/Retry-After"}}
     return {
         "description": "\n".join(f"* `{code}`: {text}" for code, text in said.items()),
         "headers": headers,

@@ -10,7 +10,7 @@ from thinkaloud_server.web.media import EVENT_STREAM, JSON, LINES, VENDOR
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.event import Events
 from thinkaloud_server.web.openapi.examples import Example
-from thinkaloud_server.web.openapi.failure import statuses
+from thinkaloud_server.web.openapi.failure import HEADERS, statuses
 from thinkaloud_server.web.openapi.parameter import (
     HEARTBEATS,
     header_parameters,
@@ -26,7 +26,6 @@ _BEARER = "bearer"
 SCHEMES: dict[str, Any] = {
     _BEARER: {"type": "http", "scheme": "bearer", "description": "An API key, or a JWT of an issuer that is trusted."}
 }
-_HEADERS = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 _RETIRED = {name: {"$ref": f"#/components/headers/{name}"} for name in ("Deprecation", "Sunset")}
 
 
@@ -109,7 +108,7 @@ def _worded(route: Route, message: Descriptor, schema: Schema) -> dict[str, Any]
 
 
 def _headers(route: Route) -> dict[str, Any]:
-    return {**_HEADERS, **(_RETIRED if retires(route.method) else {})}
+    return {**HEADERS, **(_RETIRED if retires(route.method) else {})}
 
 
 def _stream(route: Route, events: Events) -> dict[str, Any]:
