@@ -24,6 +24,7 @@ from thinkaloud_server.app.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     import grpc
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from thinkaloud.endpoint import Endpoint
 
@@ -101,7 +102,7 @@ async def _serve(arguments: argparse.Namespace, upstream: Endpoint, renewal: Ren
         channel = await stack.enter_async_context(_channel(upstream))
         settings = web_settings(arguments.http_address, info=about())
         app = web_app(channel, settings)
-        face = HttpFace(app, sockets=app)
+        face = HttpFace(telling_whom(app), sockets=app)
         try:
             address = await face.start(arguments.http_address, renewal.current.context if renewal else None)
         except OSError as error:
@@ -118,6 +119,18 @@ async def _serve(arguments: argparse.Namespace, upstream: Endpoint, renewal: Ren
         logger.info("draining", extra={"open": face.open})
         await face.stop(DRAIN_S)
     logger.info("stopped")
+
+
+def telling_whom(app: ASGIApp) -> ASGIApp:
+    """The application, which then says for whom it calls as every proxy does: at the end of x-forwarded-for. The server
+    believes it where its configuration trusts the gateway's address."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if client := scope.get("client"):
+            scope["headers"] = [*scope["headers"], (b"x-forwarded-for", client[0].encode())]
+        await app(scope, receive, send)
+
+    return answer
 
 
 def _channel(upstream: Endpoint) -> grpc.aio.Channel:

@@ -20,7 +20,7 @@ _CREDENTIAL = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,16382}[\x21-\x7e])?\Z")
 _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Goes on as gRPC metadata under the same name; and whatever has the prefix. HTTP allows names that gRPC does not, and a
 # channel to a network fails on them, or waits for ever; a name that ends with "-bin" would promise it bytes.
-_FORWARDED = re.compile(r"(traceparent|tracestate|x-thinkaloud-[0-9a-z_.-]+)(?<!-bin)\Z")
+_FORWARDED = re.compile(r"(traceparent|tracestate|x-forwarded-for|x-thinkaloud-[0-9a-z_.-]+)(?<!-bin)\Z")
 
 
 @dataclass(frozen=True, slots=True)
