@@ -101,9 +101,8 @@ class WebApp:
             await rest.respond(pace, 204, b"", "", [*extra, *allowed])
             return
         route, values = self._table.find(asked.verb, asked.path)
-        guard.check_origin(
-            headers, asked.verb, settings, stream=route.method.server_streaming, encrypted=scope.get("scheme") == "https"
-        )
+        encrypted = scope.get("scheme") == "https"
+        guard.check_origin(headers, asked.verb, settings, stream=route.method.server_streaming, encrypted=encrypted)
         body = await self._body(asked, route, receive)
         query = asked.query_items()
         guard.check_query(query)
