@@ -48,8 +48,9 @@ async def told(call: Any) -> str:
 
 
 async def limits_of(call: Any) -> list[int]:
-    """What it was told of its limit: the limit, what remains, the seconds until more do."""
-    metadata = await call.initial_metadata()
+    """What it was told of its limit: the limit, what remains, the seconds until more do. A refusal comes alone, with
+    everything among its trailers."""
+    metadata = dict([*await call.trailing_metadata(), *await call.initial_metadata()])
     return [int(metadata[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset")]
 
 

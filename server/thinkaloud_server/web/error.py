@@ -166,14 +166,14 @@ def from_rpc(error: grpc.aio.AioRpcError) -> HttpError:
         _LOST[status] if lost else message,
         details=details,
         retry_after_s=retry_after_s,
-        headers=headers_of(error.initial_metadata()),
+        headers=headers_of([*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]),
         request_id=request_id,
         lost=lost,
     )
 
 
 def headers_of(metadata: Any) -> list[tuple[str, str]]:
-    """What the service sent ahead of its answer, or of its refusal, that is for the caller too."""
+    """What the service sent ahead of its answer, or with its refusal, that is for the caller too."""
     return [(key, value) for key, value in metadata or () if key in _TOLD and isinstance(value, str)]
 
 
