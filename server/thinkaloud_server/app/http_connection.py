@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from thinkaloud_server.app.gathering import Gathering
 from thinkaloud_server.web.asked import request_id_of
 from thinkaloud_server.web.error import HttpError, envelope
 
@@ -31,7 +33,7 @@ class HttpConnection(HttpToolsProtocol):
     _reading_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Gathering(transport)))
         if self.scheme == "https":
             # As without TLS; its own limit lets half a megabyte wait for each reader that stopped.
             transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
