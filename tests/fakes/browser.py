@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,22 @@ class Seen:
 
     dom: str
     console: list[str]
+
+
+@asynccontextmanager
+async def opened(url: str, profile: Path) -> AsyncIterator[None]:
+    """Keep a page open, by the true clock. What becomes of it, the page itself must tell to some server."""
+    assert CHROMIUM is not None
+    process = await asyncio.create_subprocess_exec(
+        *(CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", url),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def visit(url: str, profile: Path, *, script_s: int = 20) -> Seen:

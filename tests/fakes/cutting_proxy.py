@@ -10,6 +10,8 @@ written into `tap`, where one is given.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -17,11 +19,15 @@ from typing import Literal, Self
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a connection dies: after so many bytes of one direction; by RST, or as if the peer had closed it."""
+    """Where a connection dies: after so many bytes of one direction; dropped, or as if the peer had closed it.
+
+    A socket that is dropped says RST only where it has left something unread, and FIN else; `hard` makes it an RST.
+    """
 
     after_bytes: int
     direction: Literal["to_client", "to_server"] = "to_client"
     reset: bool = True
+    hard: bool = False
 
 
 class CuttingProxy:
@@ -111,6 +117,9 @@ class CuttingProxy:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+            if cut is not None and cut.hard:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             if cut is not None and not cut.reset:
                 writer.close()
             else:
