@@ -138,8 +138,9 @@ async def test_an_event_source_that_is_cut_at_fifty_random_points_loses_and_repe
 
 
 async def test_a_stop_by_a_page_reaches_its_event_source_that_came_back(tmp_path: Path) -> None:
-    hangs = chat_reply(TEXT, reasoning=REASONING, ending="hang", finish=None, usage=None, done=False)
-    (seen,), made, runs, _ = await seen_by_browser(tmp_path, lambda _: hangs, [[Cut(3000)] * 3], stop=True)
+    # Paced, so that the log does not join all that is said into an event or two.
+    hangs = chat_reply(TEXT, reasoning=REASONING, pace_s=0.01, ending="hang", finish=None, done=False)
+    (seen,), made, runs, _ = await seen_by_browser(tmp_path, lambda _: hangs, [[Cut(1500)] * 3], stop=True)
     assert made >= 1
     assert (runs, seen["stopped"]) == (1, 200)
     check_whole(seen)
