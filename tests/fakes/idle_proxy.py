@@ -1,7 +1,7 @@
 """A TCP proxy on loopback that drops connections whose server says nothing for a while, as load balancers do.
 
-    async with IdleProxy("127.0.0.1:50051", idle_s=1.0) as proxy:
-        ...connect to proxy.address; `dropped` counts those that were
+async with IdleProxy("127.0.0.1:50051", idle_s=1.0) as proxy:
+    ...connect to proxy.address; `dropped` counts those that were
 """
 
 from __future__ import annotations
