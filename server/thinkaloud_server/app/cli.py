@@ -63,6 +63,10 @@ def _run(arguments: argparse.Namespace) -> int:
             return cli_keys.run(arguments)
         case "fake-provider":
             return cli_fake.run(arguments)
+        case "descriptors":
+            from thinkaloud_server.app import cli_descriptors
+
+            return cli_descriptors.run(arguments)
         case "version":
             from thinkaloud_server.app.version import server_version
 
@@ -116,6 +120,17 @@ def parser() -> argparse.ArgumentParser:
         epilog=cli_fake.EPILOG,
     )
     cli_fake.add_flags(fake)
+    descriptors = commands.add_parser(
+        "descriptors",
+        help="write the contract as a descriptor set",
+        description="Write the contract as a descriptor set (protobuf's FileDescriptorSet) to standard output, for\n"
+        "programs that read one, as Envoy's transcoder and grpcurl -protoset do.",
+    )
+    descriptors.add_argument(
+        "--without-response-body",
+        action="store_true",
+        help="as Envoy's transcoder needs it, which answers whole messages",
+    )
     commands.add_parser("version", help="print the version")
     return top
 
