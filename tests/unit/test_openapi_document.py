@@ -34,7 +34,7 @@ def boat_table() -> RouteTable:
 
 @cache
 def contract() -> Json:
-    limits = system_service_pb2.Limits(text_chars=500_000, run_s=1800)
+    limits = system_service_pb2.Limits(text_chars=500_000, run_s=1800, websocket_idle_s=300)
     return documents(contract_table(), Info("thinkaloud", "1.2.3", "Says what it thinks.", limits))
 
 
@@ -167,6 +167,7 @@ def test_limits_stand_in_the_description_with_their_comments() -> None:
     text = contract()["info"]["description"]
     assert "* `text_chars`: 500,000. Characters of a text." in text
     assert "* `run_s`: 1,800. Seconds of a run." in text
+    assert "* `websocket_idle_s`: 300. " in text
     assert "image_bytes" not in text
     assert "Limits" not in boats()["info"]["description"]
 

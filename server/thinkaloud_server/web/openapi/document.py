@@ -203,7 +203,7 @@ def _description(table: RouteTable, info: Info, comments: Comments) -> str:
         parts.append(_SOCKETS + "\n".join(lines))
     if info.limits is not None:
         limits = (
-            f"* `{limit.name}`: {value:,}. {comments.text(limit.full_name)}"
+            f"* `{limit.name}`: {value:,.15g}. {comments.text(limit.full_name)}"
             for limit, value in info.limits.ListFields()
         )
         parts.append(_LIMITS + "\n".join(limits))
