@@ -21,9 +21,9 @@ from thinkaloud_server.web.app import web_app
 AS = "x-thinkaloud-as"
 
 
-def key(key_id: str = "k", *, models: tuple[str, ...] = (), **allowance: Any) -> Identity:
-    """A caller of the default tenant, with a key that may do everything but what is said here."""
-    return Identity(ANYBODY.tenant, key_id, ANYBODY.scopes, models, Allowance(**allowance))
+def key(key_id: str = "k", *, tenant: str = ANYBODY.tenant, models: tuple[str, ...] = (), **allowance: Any) -> Identity:
+    """A caller with a key that may do everything but what is said here."""
+    return Identity(tenant, key_id, ANYBODY.scopes, models, Allowance(**allowance))
 
 
 @asynccontextmanager

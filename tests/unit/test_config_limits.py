@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from thinkaloud_server.app.config_limits import (
     LimitsSection,
     networks,
 )
+from thinkaloud_server.app.config_load import ConfigError, load
+from thinkaloud_server.engine.quota import KeyLimits
 from thinkaloud_server.rpc.throttle import Rates
 
 
@@ -83,3 +86,26 @@ def test_a_password_that_is_not_there_is_named() -> None:
     section = LimitsSection(storage_url="redis://h", storage_password_env="SECRET")
     with pytest.raises(ValueError, match="SECRET is not set"):
         section.storage({})
+
+
+def loaded(tmp_path: Path, text: str, **environ: str) -> Config:
+    file = tmp_path / "it.toml"
+    file.write_text(text)
+    return load(file, environ, {})
+
+
+def test_unless_said_otherwise_a_key_has_32_runs_at_once_and_no_budget() -> None:
+    assert LimitsSection().of_keys() == KeyLimits(runs=32, tokens_per_day=0, cost_usd_per_day=0.0) == KeyLimits()
+
+
+def test_file_and_environment_say_otherwise(tmp_path: Path) -> None:
+    text = "[limits]\nruns_per_key = 4\ntokens_per_day = 1000000\ncost_usd_per_day = 2.5"
+    config = loaded(tmp_path, text, THINKALOUD_LIMITS__RUNS_PER_KEY="0")
+    assert config.limits.of_keys() == KeyLimits(0, 1_000_000, 2.5)
+
+
+@pytest.mark.parametrize("field", ["runs_per_key", "tokens_per_day", "cost_usd_per_day"])
+@pytest.mark.parametrize("value", ["-1", '"many"', "nan"])
+def test_what_is_no_limit_is_refused(tmp_path: Path, field: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"limits.{field}"):
+        loaded(tmp_path, f"[limits]\n{field} = {value}")

@@ -18,7 +18,7 @@ from thinkaloud_server.core.delta import (
 )
 from thinkaloud_server.core.message import Message, ReasoningState, TextPart, ToolCall
 from thinkaloud_server.core.turn import Turn
-from thinkaloud_server.core.usage import Attempt, Timing, Usage
+from thinkaloud_server.core.usage import Attempt, Spent, Timing, Usage
 from thinkaloud_server.engine.ending import End
 from thinkaloud_server.engine.models import Candidate
 
@@ -64,7 +64,7 @@ def test_a_complete_says_whether_the_model_reasoned_and_whether_a_message_is_lef
     complete = end.complete("stop", timing=TIMING, attempts=ATTEMPTS)
     assert (complete.reasoning_used, complete.reasoning_only) == (used, only)
     assert bool(complete.message_id) is leaves
-    assert (end.closing(complete, "stop", NOW, partial=False).message is not None) is leaves
+    assert (end.closing(complete, "stop", NOW, partial=False, spent=Spent(5)).message is not None) is leaves
     assert (complete.timing, complete.attempts) == (TIMING, ATTEMPTS)
 
 
@@ -72,12 +72,12 @@ def test_a_run_without_a_conversation_leaves_no_message_but_names_what_it_read()
     aside = End(a_run(), Turn(None, conversation_id="conv_9"), CANDIDATE, answer_of(TextDelta("it")))
     complete = aside.complete("stop", timing=TIMING, attempts=())
     assert (complete.conversation_id, complete.message_id) == ("conv_9", "")
-    assert aside.closing(complete, "stop", NOW, partial=False).message is None
+    assert aside.closing(complete, "stop", NOW, partial=False, spent=Spent(5)).message is None
 
 
 def test_the_message_holds_text_calls_reasoning_and_the_state_of_its_provider() -> None:
     end = end_of(ReasoningDelta("hm"), TextDelta("it"), CALL, StateDelta('"s"'), UsageReport(Usage(1, 2, 1)))
-    closing = end.closing(an_error(end.run), "", NOW, partial=True)
+    closing = end.closing(an_error(end.run), "", NOW, partial=True, spent=Spent(5))
     assert (closing.state, closing.model, closing.usage, closing.ended_at) == ("failed", "fake/m", Usage(1, 2, 1), NOW)
     stored = closing.message
     assert stored is not None

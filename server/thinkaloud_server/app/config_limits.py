@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, field_validator
 
 from thinkaloud_server.app.config_section import Section
+from thinkaloud_server.engine.quota import KeyLimits
 from thinkaloud_server.rpc.address import Network
 from thinkaloud_server.rpc.throttle import Rates
 
@@ -26,7 +27,10 @@ Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class LimitsSection(Section):
-    """0 is no limit. What is left out has the default above, on a server that asks callers for a credential."""
+    """0 is no limit. What is left out has the default above, on a server that asks callers for a credential.
+
+    `runs_per_key` are those at once; a day ends at midnight, UTC.
+    """
 
     requests_per_minute: Count | None = None
     requests_per_minute_address: Count | None = None
@@ -34,6 +38,9 @@ class LimitsSection(Section):
     streams_per_key: Count | None = None
     sockets_per_key: Count | None = None
     connections_per_address: Count | None = None
+    runs_per_key: Annotated[int, Field(ge=0)] = 32
+    tokens_per_day: Annotated[int, Field(ge=0)] = 0
+    cost_usd_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     storage_url: str = ""
     storage_password_env: str = ""
 
@@ -63,6 +70,10 @@ class LimitsSection(Section):
         url = urlsplit(self.storage_url)
         user, _, place = url.netloc.rpartition("@")
         return url._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
+
+    def of_keys(self) -> KeyLimits:
+        """What holds for a key that has no allowance of its own, as the engine takes it."""
+        return KeyLimits(self.runs_per_key, self.tokens_per_day, self.cost_usd_per_day)
 
     def rates(self, trusted_proxies: tuple[Network, ...], *, identified: bool) -> Rates:
         """What holds on a server that asks for credentials (`identified`), or on one that does not."""

@@ -258,6 +258,7 @@ def _engine_limits(config: Config) -> EngineLimits:
         run_s=config.runs.run_s,
         events_kept_s=config.store.event_retention_h * 3600,
         keys_kept_s=config.store.key_retention_h * 3600,
+        keys=config.limits.of_keys(),
     )
 
 

@@ -10,7 +10,7 @@ from thinkaloud_server.core.event import Complete, Error, Terminal
 from thinkaloud_server.core.message import Message, Part, ReasoningState, TextPart
 from thinkaloud_server.core.run import Closing, Run, StoredMessage
 from thinkaloud_server.core.turn import Turn
-from thinkaloud_server.core.usage import Attempt, Timing, Usage
+from thinkaloud_server.core.usage import Attempt, Spent, Timing, Usage
 
 if TYPE_CHECKING:
     from thinkaloud_server.engine.models import Candidate
@@ -47,8 +47,8 @@ class End:
             tool_calls=answer.tool_calls,
         )
 
-    def closing(self, terminal: Terminal, finish_reason: str, now: float, *, partial: bool) -> Closing:
-        """What is true from this terminal event on."""
+    def closing(self, terminal: Terminal, finish_reason: str, now: float, *, partial: bool, spent: Spent) -> Closing:
+        """What is true from this terminal event on; `spent` is what it counts for in its key's budget."""
         return Closing(
             terminal=terminal,
             state="failed" if isinstance(terminal, Error) else "completed",
@@ -57,6 +57,7 @@ class End:
             message=self._message(finish_reason, now, partial=partial) if self._leaves_a_message else None,
             usage=self.answer.usage,
             model=self.candidate.id,
+            spent=spent,
         )
 
     @property

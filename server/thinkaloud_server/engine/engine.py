@@ -10,16 +10,18 @@ import logging
 import statistics
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Terminal
+from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.breaker import BreakerState
 from thinkaloud_server.engine.models import Models
 from thinkaloud_server.engine.observer import Observer, nobody
+from thinkaloud_server.engine.quota import DayBudget, KeyLimits
 from thinkaloud_server.engine.runs import Runs
 from thinkaloud_server.engine.settle import settle_orphan
 from thinkaloud_server.engine.watch import Watch, check_after, expired
@@ -43,6 +45,7 @@ class EngineLimits:
     keys_kept_s: float = 7 * 24 * 3600.0
     lease_renewed_s: float = 3.0
     trimmed_s: float = 600.0
+    keys: KeyLimits = field(default_factory=KeyLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Engine:
             run_s=self.limits.run_s,
             merge=merge,
             observer=observer,
+            keys=self.limits.keys,
         )
         self._live = self._runs.live
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,8 +119,9 @@ class Engine:
     async def begin(self, tenant: str, turn: Turn) -> Run:
         """Store the run with its `start` and set it going; or the run that the same idempotency key made.
 
-        Raises ChatError: DRAINING, OVERLOADED, MODEL_NOT_FOUND, NOT_FOUND (conversation), CONVERSATION_BUSY,
-        IDEMPOTENCY_KEY_REUSED, VALIDATION_FAILED (results of tools that nobody waits for), STORAGE_UNAVAILABLE.
+        Raises ChatError: DRAINING, OVERLOADED, MODEL_NOT_ALLOWED, MODEL_NOT_FOUND, TOO_MANY_RUNS, BUDGET_EXCEEDED,
+        NOT_FOUND (conversation), CONVERSATION_BUSY, IDEMPOTENCY_KEY_REUSED, VALIDATION_FAILED (results of tools that
+        nobody waits for), STORAGE_UNAVAILABLE.
         """
         return await self._runs.begin(tenant, turn)
 
@@ -189,6 +194,14 @@ class Engine:
             await self.stop(tenant, conversation.live_run_id)
         if not await self.store.delete_conversation(tenant, conversation_id):
             raise ChatError(ErrorReason.NOT_FOUND, "there is no such conversation")
+
+    async def budget(self, caller: Identity) -> DayBudget | None:
+        """What the caller's key may spend today and has spent; None for callers without a key."""
+        return await self._runs.quotas.budget(caller)
+
+    def key_runs(self, caller: Identity) -> int:
+        """How many runs the caller's key has just now; 0 for callers without a key, whose runs nobody counts."""
+        return self._runs.quotas.runs(caller)
 
     def status(self) -> EngineStatus:
         """A look at the engine, without waiting."""

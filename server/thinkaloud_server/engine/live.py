@@ -30,6 +30,7 @@ class LiveRun:
         "_detach",
         "_on_unwatched",
         "_timers",
+        "begun",
         "closing",
         "ending",
         "run",
@@ -45,6 +46,7 @@ class LiveRun:
         self.store = store
         self.watchers = 0
         self.ending: Ending | None = None
+        self.begun = False
         self.closing = False
         self.task: asyncio.Task[None] | None = None
         self._on_unwatched = on_unwatched
@@ -88,10 +90,15 @@ class LiveRun:
             self._timers.append(loop.call_later(max(seconds, 0.0), self.stop, "deadline"))
 
     def stop(self, ending: Ending) -> None:
-        """End the run now; its task closes the provider's connection and the log. The first word counts."""
+        """End the run now; its task closes the provider's connection and the log. The first word counts.
+
+        A task that is cancelled before its first step never takes one, and would leave the run without its end: until
+        `begun`, it finds the word when it begins.
+        """
         if self.ending is None and not self.closing and self.task is not None:
             self.ending = ending
-            self.task.cancel()
+            if self.begun:
+                self.task.cancel()
 
     def settled(self) -> None:
         """The run ended: no timer of it fires any more."""

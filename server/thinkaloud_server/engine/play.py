@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thinkaloud_server.core.assembler import Answer, Assembler
@@ -19,10 +20,11 @@ from thinkaloud_server.core.message import Message
 from thinkaloud_server.core.request import ModelInfo, ModelRequest
 from thinkaloud_server.core.run import Closing, Run
 from thinkaloud_server.core.turn import Turn
-from thinkaloud_server.core.usage import Attempt, Timing
+from thinkaloud_server.core.usage import Attempt, Spent, Timing
 from thinkaloud_server.engine.breaker import Breakers, Call, Outcome, not_asked, outcome_of
 from thinkaloud_server.engine.ending import End
 from thinkaloud_server.engine.log import PENDING_BYTES_MAX
+from thinkaloud_server.engine.meter import Meter, counted, weight_of
 from thinkaloud_server.engine.observer import AttemptBegan, AttemptEnded, Decided, Observer, RunEnded
 from thinkaloud_server.engine.opening import given_to
 from thinkaloud_server.engine.ports import AttemptTrace
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from thinkaloud_server.engine.log import RunWriter
     from thinkaloud_server.engine.models import Candidate, Models
     from thinkaloud_server.engine.ports import Clock
+    from thinkaloud_server.engine.quota import Share
 
 
 class Play:
@@ -62,6 +65,7 @@ class Play:
         clock: Clock,
         arrived: float,
         observer: Observer,
+        share: Share | None,
     ) -> None:
         self._run = run
         self._turn = turn
@@ -75,6 +79,9 @@ class Play:
         self._clock = clock
         self._arrived = arrived
         self._observer = observer
+        self._share = share
+        self._meter = Meter(share) if share is not None and share.limited else None
+        self._unheard = False
         self._candidate = candidates[0]
         self._assembler = Assembler(think_tags="off")
         self._flushed = False
@@ -190,8 +197,8 @@ class Play:
                 failure = await self._listen(candidate, request, call)
                 outcome = outcome_of(failure)
             cancelled = False
-        except ChatError as error:  # what the dialect cannot carry
-            failure = Failure(error.reason, error.message)
+        except ChatError as error:  # what the dialect cannot carry, or the key cannot spend
+            failure = Failure(error.reason, error.message, retry_after_s=error.retry_after_s)
             cancelled = False
         except Exception:  # a bug of ours, which ends the run: it is not to look like a stop
             failure = Failure(ErrorReason.INTERNAL, "internal error")
@@ -201,6 +208,7 @@ class Play:
             now = self._clock.monotonic()
             if call is not None:
                 call.end(outcome, now)
+            self._unheard = cancelled and self._trace.sent
             attempt = Attempt(
                 model=candidate.id,
                 provider=candidate.provider.name,
@@ -232,6 +240,9 @@ class Play:
     async def _listen(self, candidate: Candidate, request: ModelRequest, call: Call | None) -> Failure | None:
         feed = self._assembler.feed
         append = self._writer.append
+        meter = self._meter
+        if meter is not None:
+            meter.asks(self._asked_bytes(), partial(self._models.costed, candidate))
         stream = candidate.provider.stream(request, request_id=self._run.request_id, trace=self._trace)
         async with stream as batches:
             self._tell_adjusted(candidate)
@@ -243,6 +254,8 @@ class Play:
                             self._spoke_at = self._clock.monotonic()
                             if call is not None:
                                 call.heard()
+                if meter is not None:
+                    meter.hears(batch)
                 if self._writer.pending_bytes >= PENDING_BYTES_MAX:
                     await self._writer.room()
         answer = self._flush()
@@ -312,7 +325,16 @@ class Play:
 
     def _close(self, terminal: Terminal, answer: Answer, finish_reason: str, *, partial: bool) -> Closing:
         end = End(self._run, self._turn, self._candidate, answer)
-        return end.closing(terminal, finish_reason, self._clock.time(), partial=partial)
+        return end.closing(terminal, finish_reason, self._clock.time(), partial=partial, spent=self._spent(answer))
+
+    def _spent(self, answer: Answer) -> Spent:
+        if self._share is None:
+            return Spent()
+        usage = counted(answer, self._asked_bytes, unheard=self._unheard)
+        return Spent.of(self._models.costed(self._candidate, usage))
+
+    def _asked_bytes(self) -> int:
+        return weight_of(self._messages, self._turn.tools)
 
     def _timing(self) -> Timing:
         now = self._clock.monotonic()

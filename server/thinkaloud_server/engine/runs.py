@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete
-from thinkaloud_server.core.run import AppendResult, Busy, Closing, Created, Existing, NewRun, Run
+from thinkaloud_server.core.run import AppendResult, Busy, Closing, Created, Existing, NewRun, Run, StoredMessage
 from thinkaloud_server.core.tool_results import check_results
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.breaker import Breakers
@@ -20,6 +20,7 @@ from thinkaloud_server.engine.models import Candidate, Models
 from thinkaloud_server.engine.observer import Observer, RunBegan
 from thinkaloud_server.engine.opening import new_run, prompt
 from thinkaloud_server.engine.play import Play
+from thinkaloud_server.engine.quota import KeyLimits, Quotas, Share
 from thinkaloud_server.engine.retry import Budget
 from thinkaloud_server.engine.settle import settle_orphan
 from thinkaloud_server.engine.watch import WATCHED_FOR_S, Watch
@@ -58,6 +59,7 @@ class Runs:
         run_s: float,
         merge: bool,
         observer: Observer,
+        keys: KeyLimits,
     ) -> None:
         self.live: dict[tuple[str, str], LiveRun] = {}
         self.draining = False
@@ -79,6 +81,8 @@ class Runs:
         self._durable = Committer(store, clock, merge=merge, observer=observer)
         self._fleeting = Committer(memory, clock, merge=merge, observer=observer)
         self._tasks: set[asyncio.Task[Any]] = set()
+        stores = (store,) if store is memory else (store, memory)
+        self.quotas = Quotas(limits=keys, stores=stores, clock=clock)
 
     @property
     def commit_ms(self) -> Sequence[float]:
@@ -97,7 +101,9 @@ class Runs:
         if turn.idempotency_key and other is not store and await other.find_key(tenant, turn.idempotency_key):
             raise ChatError(ErrorReason.IDEMPOTENCY_KEY_REUSED, "the key was used with another request")
         if self.draining or len(self.live) >= self._runs_max:
-            return await self._replayed(store, tenant, turn)
+            if old := await self._made_before(store, tenant, turn):
+                return old
+            raise self._full()
         model = turn.model or await self._models.current(tenant, turn.identity)
         candidates = [await self._models.check(each, turn.identity) for each in (model, *turn.fallback_models)]
         while True:
@@ -142,14 +148,15 @@ class Runs:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _replayed(self, store: Store, tenant: str, turn: Turn) -> Run:
-        """No new run is taken on: only one that was made before, under this key, can be answered with."""
+    async def _made_before(self, store: Store, tenant: str, turn: Turn) -> Run | None:
+        """The run that this very request made, told by its idempotency key: it is had also where no new one is."""
         old = await store.find_key(tenant, turn.idempotency_key) if turn.idempotency_key else None
-        if old is not None and old.request_hash == turn.request_hash:
-            return old
+        return old if old is not None and old.request_hash == turn.request_hash else None
+
+    def _full(self) -> ChatError:
         if self.draining:
-            raise ChatError(ErrorReason.DRAINING, "this server is shutting down; ask another", retry_after_s=1.0)
-        raise ChatError(
+            return ChatError(ErrorReason.DRAINING, "this server is shutting down; ask another", retry_after_s=1.0)
+        return ChatError(
             ErrorReason.OVERLOADED,
             f"this server has all the {self._runs_max} runs it can carry",
             retry_after_s=1.0,
@@ -158,6 +165,37 @@ class Runs:
     async def _create(
         self, store: Store, new: NewRun, turn: Turn, candidates: Sequence[Candidate], arrived: float
     ) -> Run | Busy:
+        """Make the run, which holds the caller's share of this server from then on; or see what stands in its place."""
+        try:
+            share = await self.quotas.take(turn.identity, turn.idempotency_key)
+        except ChatError as refusal:
+            return await self._in_its_place(store, new.run.tenant, turn, refusal)
+        live = None
+        try:
+            made = await self._stored(store, new, turn)
+            if not isinstance(made, tuple):
+                return made
+            live = self._begun(store, new, turn, candidates, arrived, made, share)
+            return live.run
+        finally:
+            if share is not None and live is None:
+                share.give_back()
+
+    async def _in_its_place(self, store: Store, tenant: str, turn: Turn, refusal: ChatError) -> Run | Busy:
+        """The key may have no other run: one that was made before, or its conversation's own, which may make way."""
+        if old := await self._made_before(store, tenant, turn):
+            return old
+        conversation = None
+        if refusal.reason is ErrorReason.TOO_MANY_RUNS and turn.store and turn.conversation_id:
+            conversation = await store.get_conversation(tenant, turn.conversation_id)
+        if conversation is not None and conversation.live_run_id:
+            busy = await store.get_run(tenant, conversation.live_run_id)
+            if busy is not None and busy.state == "running":
+                return Busy(busy)
+        raise refusal
+
+    async def _stored(self, store: Store, new: NewRun, turn: Turn) -> tuple[StoredMessage, ...] | Run | Busy:
+        """The history that the run goes on with, once it is stored; or the run that stands in its place or way."""
         aside = None
         if turn.conversation_id and not turn.store:  # read first: a run is not begun for what is not there
             aside = await self._history(new.run.tenant, turn.conversation_id)
@@ -169,7 +207,19 @@ class Runs:
         if isinstance(made, Busy):
             return made
         assert isinstance(made, Created)
-        history = made.history if aside is None else aside
+        return made.history if aside is None else aside
+
+    def _begun(
+        self,
+        store: Store,
+        new: NewRun,
+        turn: Turn,
+        candidates: Sequence[Candidate],
+        arrived: float,
+        history: Sequence[StoredMessage],
+        share: Share | None,
+    ) -> LiveRun:
+        """The stored run, set going."""
         committer = self._durable if store is self._store else self._fleeting
         run = new.run
         writer = RunWriter(committer, run.tenant, run.run_id, epoch=run.epoch, last_sequence=0)
@@ -189,13 +239,14 @@ class Runs:
             clock=self._clock,
             arrived=arrived,
             observer=self._observer,
+            share=share,
         )
         self._observer(RunBegan(run))
         self.live[run.tenant, run.run_id] = live
-        live.task = self._own(self._supervise(live, play), run.run_id)
+        live.task = self._own(self._supervise(live, play, share), run.run_id)
         if turn.deadline_s is not None:
             live.deadline(turn.deadline_s)
-        return run
+        return live
 
     async def _history(self, tenant: str, conversation_id: str) -> tuple[Any, ...]:
         """All messages of a stored conversation, for a turn that is itself not stored."""
@@ -210,8 +261,9 @@ class Runs:
             if not token:
                 return tuple(messages)
 
-    async def _supervise(self, live: LiveRun, play: Play) -> None:
+    async def _supervise(self, live: LiveRun, play: Play, share: Share | None) -> None:
         """Run one play to its one terminal event, whatever happens on the way."""
+        closing = None
         try:
             closing = await self._played(live, play)
             live.closing = True
@@ -222,11 +274,15 @@ class Runs:
         finally:
             live.settled()
             self.live.pop((live.run.tenant, live.run.run_id), None)
+            if share is not None:
+                share.give_back(closing if live.writer.tail.failure is None else None)
 
     async def _played(self, live: LiveRun, play: Play) -> Closing:
+        live.begun = True
         try:
-            async with asyncio.timeout(self._run_s):
-                return await play.run()
+            if live.ending is None:
+                async with asyncio.timeout(self._run_s):
+                    return await play.run()
         except TimeoutError:
             limit = f"the run took longer than the {self._run_s:g} s it may take"
             return play.failed(ErrorReason.UPSTREAM_TIMEOUT, limit)

@@ -8,7 +8,8 @@ from thinkaloud_server.core.errors import ErrorReason
 from thinkaloud_server.core.event import Error, Reasoning, Token
 from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.run import Append, Closing, Run, StoredMessage
-from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.core.usage import Spent, Usage
+from thinkaloud_server.engine.meter import estimated, size_of
 from thinkaloud_server.engine.tail import PAGE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ async def settle_orphan(store: Store, run: Run, now: float, reason: ErrorReason 
             model=run.model,
             partial=True,
         )
-    closing = Closing(error, "failed", "", now, message, Usage(), run.model)
+    # What was asked is not known here any more, and counts nothing in the budget of the run's key.
+    said_bytes = sum(map(size_of, (*text, *reasoning)))
+    spent = Spent.of(estimated(Usage(), asked_bytes=0, said_bytes=said_bytes))
+    closing = Closing(error, "failed", "", now, message, Usage(), run.model, spent)
     append = Append(run.tenant, run.run_id, run.epoch, last + 1, (error,), closing)
     (result,) = await store.append([append])
     return result != "failed"
