@@ -20,6 +20,7 @@ from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.core.usage import Attempt, Timing, Usage
 from thinkaloud_server.engine.ports import Provider, Store
+from thinkaloud_server.engine.quota import DayBudget
 from thinkaloud_server.stores.memory import MemoryStore
 
 MODEL = "fake/m"
@@ -181,6 +182,7 @@ class FakeEngine:
         self.turns: list[Turn] = []
         self.watching = 0
         self.looks = FakeStatus()
+        self.day_budget: DayBudget | None = None
         self.begin_hold: Hold | None = None
         self.begin_failure: Exception | None = None
         self._played: dict[str, _Played] = {}
@@ -267,6 +269,9 @@ class FakeEngine:
     async def delete_conversation(self, tenant: str, conversation_id: str) -> None:
         if not await self.store.delete_conversation(tenant, conversation_id):
             raise ChatError(ErrorReason.NOT_FOUND, "there is no such conversation")
+
+    async def budget(self, caller: Identity) -> DayBudget | None:
+        return self.day_budget
 
     def status(self) -> FakeStatus:
         return self.looks

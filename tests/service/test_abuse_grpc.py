@@ -175,7 +175,7 @@ async def test_data_frames_of_nothing_are_no_message(abused: House) -> None:
 
 
 async def test_callers_that_leave_again_and_again_leave_nothing(abused: House) -> None:
-    """RX05, as far as it goes without identity: every run of a caller who left is ended with it."""
+    """RX05, of runs that end with their callers."""
     gate = Gate()
     abused.provider.answer(chat_reply(TEXT, hold=gate, hold_at=2))
     try:

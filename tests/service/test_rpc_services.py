@@ -18,7 +18,8 @@ from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Error
 from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.run import Page, StoredMessage, TokenTotals
-from thinkaloud_server.core.usage import Usage
+from thinkaloud_server.core.usage import Spent, Usage
+from thinkaloud_server.engine.quota import DayBudget
 from thinkaloud_server.rpc.limits import Limits
 
 pytestmark = pytest.mark.usefixtures("channel_kind")
@@ -382,3 +383,17 @@ async def test_token_usage_is_summed_over_models() -> None:
         assert found.last.output_tokens == 2
         assert (found.total.cost_usd, found.models["p/a"].cost_usd, found.last.cost_usd) == (0.25, 0.25, 0.5)
         assert not found.models["p/b"].HasField("cost_usd")
+        assert not found.HasField("budget")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cost_usd"), [(1000, 0.0), (0, 2.5), (0, 0.0)], ids=["of tokens", "of money", "none"]
+)
+async def test_a_key_is_told_its_budget_and_what_is_left_of_it(tokens: int, cost_usd: float) -> None:
+    engine = FakeEngine()
+    engine.day_budget = DayBudget(tokens, cost_usd, Spent(7, 0.25), ends_at=1_790_035_200.0)
+    async with serving(engine) as served:
+        found = (await served.system.GetTokenUsage(system_pb.GetTokenUsageRequest())).budget
+    assert (found.HasField("tokens_per_day"), found.tokens_per_day) == (bool(tokens), tokens)
+    assert (found.HasField("cost_usd_per_day"), found.cost_usd_per_day) == (bool(cost_usd), cost_usd)
+    assert (found.tokens_today, found.cost_usd_today, found.resets_at.seconds) == (7, 0.25, 1_790_035_200)

@@ -118,6 +118,13 @@ async def test_the_budget_is_passed_in_the_middle_of_an_answer() -> None:
         weighed.meter.hears(piece * (1 + WEIGHED_BYTES // 40))
 
 
+async def test_what_is_told_of_a_whole_answer_does_not_make_a_failure_of_it() -> None:
+    weighed = await Weighed.of(tokens_per_day=1000)
+    weighed.meter.asks(0, priced)
+    weighed.meter.hears([TextDelta("391"), Finish("stop"), UsageReport(Usage(3000, 1))])
+    assert await weighed.spent() == Spent(3001)
+
+
 async def test_a_budget_of_money_is_passed_by_the_price_of_what_was_said() -> None:
     weighed = await Weighed.of(cost_usd_per_day=1.0)
     weighed.meter.asks(400, priced)

@@ -33,7 +33,7 @@ from thinkaloud_server.engine.retry import (
 )
 from thinkaloud_server.rpc.observer import CallEnded
 
-RUN = Run("run_1", "t", "chat", "running", "", "msg_1", "p/m", "req_1", 1, 1.0)
+RUN = Run("run_1", "t", "chat", "running", "", "msg_1", "p/m", "req_1", 1, 1.0, key_id="key_1")
 
 
 def metrics() -> Metrics:
@@ -144,6 +144,7 @@ def test_calls_count_by_method_and_code() -> None:
     found = values(counted)
     assert found["thinkaloud_requests_total['/s/M', 'OK']"] == 1
     assert found["thinkaloud_requests_total['/s/M', 'UNAVAILABLE']"] == 1
+    assert found["thinkaloud_errors_total['DRAINING']"] == 1
     assert found["thinkaloud_request_seconds_sum['/s/M']"] == 0.75
 
 
@@ -243,6 +244,7 @@ def test_the_record_of_a_run_tells_what_it_came_to(caplog: pytest.LogCaptureFixt
     told = vars(record)
     expected = {"run_id": "run_1", "request_id": "req_1", "model": "p/m", "provider": "p", "attempts": 2}
     expected |= {"state": "completed", "finish_reason": "stop", "reason": "", "input_tokens": 10, "output_tokens": 5}
+    expected |= {"tenant": RUN.tenant, "key_id": "key_1"}
     assert record.getMessage() == "run_completed"
     assert {name: told[name] for name in expected} == expected
     assert (told["cost_usd"], told["first_token_ms"], told["total_ms"]) == (0.25, 250, 500)

@@ -75,6 +75,8 @@ def log_runs(what: Happening, /) -> None:
         extra={
             "run_id": what.run.run_id,
             "request_id": what.run.request_id,
+            "tenant": what.run.tenant,
+            "key_id": what.run.key_id,
             "provider": what.provider,
             "model": what.model,
             "state": what.state,

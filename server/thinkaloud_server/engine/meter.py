@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from thinkaloud_server.core.assembler import Answer
 from thinkaloud_server.core.delta import (
     Delta,
+    Finish,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -35,17 +36,19 @@ WEIGHED_BYTES = 256
 class Meter:
     """Weighs one run. Tell it of each request before it is sent, then of what comes: both may raise BUDGET_EXCEEDED."""
 
-    __slots__ = ("_asked", "_costed", "_due", "_said", "_share", "_told")
+    __slots__ = ("_asked", "_costed", "_due", "_finished", "_said", "_share", "_told")
 
     def __init__(self, share: Share) -> None:
         self._share = share
         self._asked = self._said = self._due = 0
+        self._finished = False
         self._told = Usage()
         self._costed: Callable[[Usage], Usage] = _as_it_is
 
     def asks(self, asked_bytes: int, costed: Callable[[Usage], Usage]) -> None:
         """A request of this size is about to be sent; what an earlier one said was not counted. `costed` adds costs."""
         self._asked, self._costed, self._told, self._said = asked_bytes, costed, Usage(), 0
+        self._finished = False
         self._weigh()
 
     def hears(self, batch: Sequence[Delta]) -> None:
@@ -62,6 +65,8 @@ class Meter:
                 said += size_of(delta.arguments)
             elif isinstance(delta, UsageReport):
                 self._told, self._due = delta.usage, 0
+            elif isinstance(delta, Finish):
+                self._finished = True
         self._said = said
         if said >= self._due:
             self._weigh()
@@ -69,7 +74,11 @@ class Meter:
     def _weigh(self) -> None:
         self._due = self._said + WEIGHED_BYTES
         usage = estimated(self._told, asked_bytes=self._asked, said_bytes=self._said)
-        self._share.weigh(Spent.of(self._costed(usage) if self._share.costs else usage))
+        spent = Spent.of(self._costed(usage) if self._share.costs else usage)
+        if self._finished:  # what is told of a whole answer takes nothing back of it
+            self._share.use(spent)
+        else:
+            self._share.weigh(spent)
 
 
 def counted(answer: Answer, asked_bytes: Callable[[], int], *, unheard: bool) -> Usage:

@@ -205,7 +205,7 @@ class Share:
 
     def weigh(self, used: Spent) -> None:
         """The run has used so much until now. Raises ChatError(BUDGET_EXCEEDED) when that passes the budget."""
-        self._use(used)
+        self.use(used)
         if self._left() < 0:
             self.account.turn_to(day_of(self._quotas.clock.time()))
             if self._left() < 0:
@@ -216,19 +216,20 @@ class Share:
         account = self.account
         self.holders -= 1
         if closing is not None:
-            self._use(Spent())
+            self.use(Spent())
             if account.settled is not None:
                 day = day_of(closing.ended_at)
                 account.turn_to(day)
                 if day == account.day:
                     account.settled += closing.spent
         if not self.holders:
-            self._use(Spent())
+            self.use(Spent())
             del account.shares[self._name or self]
             if not account.shares:
                 self._quotas.drop(self._owner)
 
-    def _use(self, used: Spent) -> None:
+    def use(self, used: Spent) -> None:
+        """The run has used so much until now, and nothing can be saved any more."""
         self.account.live_tokens += used.tokens - self._used.tokens
         self.account.live_usd += used.cost_usd - self._used.cost_usd
         self._used = used

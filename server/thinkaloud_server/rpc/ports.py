@@ -12,6 +12,7 @@ from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
 from thinkaloud_server.engine.ports import Provider, Store
+from thinkaloud_server.engine.quota import DayBudget
 
 
 class Watch(Protocol):
@@ -96,5 +97,8 @@ class Engine(Protocol):
     ) -> Page[Run]: ...
 
     async def delete_conversation(self, tenant: str, conversation_id: str) -> None: ...
+
+    async def budget(self, caller: Identity) -> DayBudget | None:
+        """What the caller's key may spend today and has spent; None for callers without a key."""
 
     def status(self) -> EngineStatus: ...

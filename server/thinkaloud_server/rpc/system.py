@@ -6,6 +6,7 @@ from thinkaloud.v1 import system_service_pb2 as pb
 from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.core.run import TokenTotals
 from thinkaloud_server.engine.ports import Clock
+from thinkaloud_server.engine.quota import DayBudget
 from thinkaloud_server.rpc import process, wire
 from thinkaloud_server.rpc.call import Call, tenant_of
 from thinkaloud_server.rpc.identify import Authenticator, is_known
@@ -142,7 +143,7 @@ class SystemServicer:
         )
 
     async def get_token_usage(self, request: pb.GetTokenUsageRequest, call: Call) -> pb.GetTokenUsageResponse:
-        """Sums over the caller's ended runs."""
+        """Sums over the ended runs of the caller's tenant, and the budget of its key."""
         store = self._engine.store
         totals = await store.token_totals(tenant_of(call))
         last = await store.last_usage(tenant_of(call))
@@ -154,6 +155,9 @@ class SystemServicer:
             response.models[model].CopyFrom(_totals(each))
         if last is not None:
             response.last.CopyFrom(wire.usage_to_proto(last))
+        budget = await self._engine.budget(call.identity)
+        if budget is not None:
+            response.budget.CopyFrom(_budget(budget))
         return response
 
 
@@ -163,6 +167,16 @@ def _health(status: EngineStatus, store_fault: str) -> str:
     if status.draining:
         return "degraded"
     return "at_capacity" if status.live_runs >= status.runs_max else "healthy"
+
+
+def _budget(budget: DayBudget) -> pb.KeyBudget:
+    return pb.KeyBudget(
+        tokens_per_day=budget.tokens or None,
+        tokens_today=budget.spent.tokens,
+        cost_usd_per_day=budget.cost_usd or None,
+        cost_usd_today=budget.spent.cost_usd,
+        resets_at=wire.timestamp(budget.ends_at),
+    )
 
 
 def _totals(totals: TokenTotals) -> pb.TokenTotals:

@@ -178,7 +178,7 @@ class GetTokenUsageRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetTokenUsageResponse(_message.Message):
-    __slots__ = ("total", "models", "last")
+    __slots__ = ("total", "models", "last", "budget")
     class ModelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -189,10 +189,26 @@ class GetTokenUsageResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
     total: TokenTotals
     models: _containers.MessageMap[str, TokenTotals]
     last: _message_pb2.Usage
-    def __init__(self, total: _Optional[_Union[TokenTotals, _Mapping]] = ..., models: _Optional[_Mapping[str, TokenTotals]] = ..., last: _Optional[_Union[_message_pb2.Usage, _Mapping]] = ...) -> None: ...
+    budget: KeyBudget
+    def __init__(self, total: _Optional[_Union[TokenTotals, _Mapping]] = ..., models: _Optional[_Mapping[str, TokenTotals]] = ..., last: _Optional[_Union[_message_pb2.Usage, _Mapping]] = ..., budget: _Optional[_Union[KeyBudget, _Mapping]] = ...) -> None: ...
+
+class KeyBudget(_message.Message):
+    __slots__ = ("tokens_per_day", "tokens_today", "cost_usd_per_day", "cost_usd_today", "resets_at")
+    TOKENS_PER_DAY_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_TODAY_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_PER_DAY_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_TODAY_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_FIELD_NUMBER: _ClassVar[int]
+    tokens_per_day: float
+    tokens_today: float
+    cost_usd_per_day: float
+    cost_usd_today: float
+    resets_at: _timestamp_pb2.Timestamp
+    def __init__(self, tokens_per_day: _Optional[float] = ..., tokens_today: _Optional[float] = ..., cost_usd_per_day: _Optional[float] = ..., cost_usd_today: _Optional[float] = ..., resets_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TokenTotals(_message.Message):
     __slots__ = ("runs", "input", "output", "reasoning", "cached", "cost_usd")
