@@ -22,7 +22,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "stores": ({"core"}, {"msgspec"}),
     "identity": ({"core"}, {"msgspec"}),
     "rpc": ({"core", "engine", "thinkaloud.v1"}, {"grpc", "grpc_health", "grpc_reflection", "google"}),
-    "web": ({"thinkaloud.v1"}, {"grpc", "google", "starlette", "msgspec"}),
+    "web": ({"thinkaloud.v1"}, {"grpc", "google", "starlette", "python_multipart", "msgspec"}),
 }
 EVERYTHING = "app"
 WAITS = {"engine", "stores", "identity", "rpc", "web", "app"}

@@ -1,4 +1,4 @@
-"""A service of three annotated methods that nothing of ours knows: its contract is compiled when the tests ask."""
+"""A service of annotated methods that nothing of ours knows: its contract is compiled when the tests ask."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # generated, no stubs
 from grpc_tools import protoc
 
-from thinkaloud.v1 import http_status_pb2, retired_pb2, stream_face_pb2
+from thinkaloud.v1 import file_face_pb2, http_status_pb2, retired_pb2, stream_face_pb2
 
 # Sent ahead of every answer but Rename's; LIMITS of it is for callers.
 LIMITS = (("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60"))
@@ -30,7 +30,7 @@ PROTO = HERE.parents[1] / "proto"
 # Imported for their places in the pool.
 NEEDED = (
     *(annotations_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2),
-    *(http_status_pb2, retired_pb2, stream_face_pb2),
+    *(file_face_pb2, http_status_pb2, retired_pb2, stream_face_pb2),
 )
 
 
@@ -68,6 +68,7 @@ class Toy:
         self.left = asyncio.Event()
         self.counted_out = asyncio.Event()
         self.hold = asyncio.Event()
+        self.kept: list[bytes] = []
 
     async def echo(self, request: Any, context: Any) -> Any:
         self.calls += 1
@@ -119,6 +120,52 @@ class Toy:
         response.titles.extend([request.name, request.title])
         return response
 
+    async def keep(self, requests: AsyncIterator[Any], context: Any) -> Any:
+        """A title says what goes wrong: "refuse" after the head, "enough" after the first bytes, "slow" holds them."""
+        try:
+            return await self._keep(requests, context)
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+
+    async def _keep(self, requests: AsyncIterator[Any], context: Any) -> Any:
+        self.metadata = dict(context.invocation_metadata())
+        response = toy_message("KeepResponse")
+        whole = False
+        async for request in requests:
+            if request.HasField("about"):
+                response.shelf = request.shelf
+                response.about.CopyFrom(request.about)
+                if request.about.title == "refuse":
+                    await _abort(context, "QUOTA_EXCEEDED", retry_s=1)
+                continue
+            whole = whole or request.HasField("whole")
+            self.kept.append(request.data)
+            if response.about.title == "enough":
+                return response
+            if response.about.title == "slow":
+                await self._hang()
+        if not whole:
+            self.left.set()  # grpc ends the requests of a call that was cancelled as if that were all
+        response.size = sum(map(len, self.kept))
+        return response
+
+    async def fetch(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """A title that ends with a number has so many pieces; "none" has not even a head, "cut" breaks off."""
+        self.metadata = dict(context.invocation_metadata())
+        if request.title == "refuse":
+            await _abort(context, "NOT_FOUND")
+        if request.title == "none":
+            return
+        first = toy_message("FetchResponse")
+        first.about.title = request.title
+        first.about.kind = "text/html" if "page" in request.title else "image/png"
+        yield first
+        for number in range(int(request.title[-1]) if request.title[-1].isdigit() else 1):
+            yield type(first)(data=b"%d" % number * 1000)
+        if request.title == "cut":
+            await _abort(context, "STORAGE_UNAVAILABLE")
+
     async def _hang(self) -> None:
         self.counting.set()
         try:
@@ -147,6 +194,8 @@ async def toy_server() -> AsyncIterator[tuple[Toy, grpc.aio.Channel]]:
     for method in toy_service().methods:
         handler = getattr(toy, method.name.lower())
         make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+        if method.client_streaming:
+            make = grpc.stream_unary_rpc_method_handler
         handlers[method.name] = make(
             handler,
             request_deserializer=GetMessageClass(method.input_type).FromString,

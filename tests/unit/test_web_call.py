@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from fakes.toy import LIMITS, toy_message, toy_server, toy_service
 from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.error import HttpError
 
-ECHO, COUNT = (toy_service().methods_by_name[name] for name in ("Echo", "Count"))
+ECHO, COUNT, KEEP = (toy_service().methods_by_name[name] for name in ("Echo", "Count", "Keep"))
 
 
 def made(name: str, **fields: Any) -> Any:
@@ -75,6 +77,59 @@ async def test_a_cancelled_unary_call_is_cancelled() -> None:
             await toy.left.wait()
         with pytest.raises(asyncio.CancelledError):
             await calling
+
+
+async def book(*titles: str, fails: bool = False, waits: bool = False) -> AsyncGenerator[Message, None]:
+    """The messages of a book with these titles' bytes."""
+    first = toy_message("KeepRequest")
+    first.about.title = titles[0]
+    yield first
+    for title in titles:
+        yield made("KeepRequest", data=title.encode())
+    if fails:
+        raise HttpError("MALFORMED_REQUEST", "no book")
+    if waits:
+        await asyncio.Event().wait()
+
+
+async def test_a_stream_of_requests_has_one_answer() -> None:
+    async with toy_server() as (toy, channel):
+        answer, _ = await Caller(channel).intake(KEEP, book("a", "b"), [("x-request-id", "r")])
+        assert answer.about.title == "a"  # type: ignore[attr-defined]
+        assert toy.kept == [b"a", b"b"]
+        assert toy.metadata["x-request-id"] == "r"
+
+
+async def test_what_is_raised_instead_of_a_request_cancels_the_call() -> None:
+    async with toy_server() as (toy, channel):
+        with pytest.raises(HttpError, match="no book"):
+            await Caller(channel).intake(KEEP, book("a", fails=True), [])
+        async with asyncio.timeout(10):
+            await toy.left.wait()
+
+
+@pytest.mark.parametrize("title", ["refuse", "enough"])
+async def test_a_call_may_end_before_its_requests_do(title: str) -> None:
+    async with toy_server() as (_, channel):
+        calling = Caller(channel).intake(KEEP, book(title, waits=True), [])
+        async with asyncio.timeout(10):
+            if title == "enough":
+                assert (await calling)[0].about.title == "enough"  # type: ignore[attr-defined]
+                return
+            with pytest.raises(HttpError) as refused:
+                await calling
+        assert refused.value.code == "QUOTA_EXCEEDED"
+
+
+async def test_leaving_a_stream_of_requests_cancels_the_call() -> None:
+    async with toy_server() as (toy, channel):
+        calling = asyncio.ensure_future(Caller(channel).intake(KEEP, book("slow"), []))
+        await toy.counting.wait()
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        async with asyncio.timeout(10):
+            await toy.left.wait()
 
 
 async def test_why_a_connection_was_lost_is_for_the_log_and_not_for_the_caller(

@@ -103,23 +103,23 @@ def test_the_key_of_the_header_goes_where_the_message_has_a_place(
 ) -> None:
     route, _ = table.find("POST", path)
     owner = getattr(message, where) if where else message
-    assert rest.take_key(message, route, asked()) == ""
-    assert rest.take_key(message, route, asked("k1")) == "k1"
+    assert rest.take_key(message, route.body, asked()) == ""
+    assert rest.take_key(message, route.body, asked("k1")) == "k1"
     assert owner.idempotency_key == "k1"
-    assert rest.take_key(message, route, asked("k1")) == "k1"
-    assert rest.take_key(message, route, asked()) == "k1"
+    assert rest.take_key(message, route.body, asked("k1")) == "k1"
+    assert rest.take_key(message, route.body, asked()) == "k1"
     for keys, code in (
         (("k2",), "VALIDATION_FAILED"),
         (("k1", "k1"), "IDEMPOTENCY_KEY_INVALID"),
         (("",), "IDEMPOTENCY_KEY_INVALID"),
     ):
         with pytest.raises(HttpError) as refused:
-            rest.take_key(message, route, asked(*keys))
+            rest.take_key(message, route.body, asked(*keys))
         assert refused.value.code == code
 
 
 def test_a_message_without_a_place_for_a_key_ignores_it() -> None:
     route, _ = OURS.find("GET", "/api/v1/models/current")
     message = model_service_pb2.GetCurrentModelRequest()
-    assert rest.take_key(message, route, asked("k")) == ""
+    assert rest.take_key(message, route.body, asked("k")) == ""
     assert not message.ListFields()

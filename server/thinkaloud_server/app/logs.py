@@ -27,8 +27,8 @@ Format = Literal["auto", "json", "text"]
 # Ours follow the configured level. Everybody else's stay at WARNING whatever it is: HTTP libraries log headers,
 # and with them keys, at lower levels.
 OURS = ("thinkaloud_server", "thinkaloud")
-# What a bad request makes uvicorn say is the caller's fault, and would let callers fill the log.
-ERRORS_ALONE = ("uvicorn.error",)
+# What a bad request makes them say is the caller's fault, and would let callers fill the log.
+ERRORS_ALONE = ("uvicorn.error", "python_multipart")
 SECRET_CHARS_MIN = 6
 FIELD_CHARS_MAX = 8_192
 # API keys behind their public id, and the credentials of WebSockets.

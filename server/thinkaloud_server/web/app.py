@@ -7,13 +7,14 @@ middleware cost each request more than everything here. What comes with Starlett
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.types import Receive, Scope, Send
 
-from thinkaloud_server.web import guard, media, rest, retired, sse
+from thinkaloud_server.web import download, guard, media, rest, retired, sse, upload
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.docs import Pages
@@ -102,23 +103,43 @@ class WebApp:
             return
         route, values = self._table.find(asked.verb, asked.path)
         encrypted = scope.get("scheme") == "https"
-        guard.check_origin(headers, asked.verb, settings, stream=route.method.server_streaming, encrypted=encrypted)
-        body = await self._body(asked, route, receive)
+        guard.check_origin(headers, asked.verb, settings, stream=route.streams, encrypted=encrypted)
         query = asked.query_items()
         guard.check_query(query)
-        if not route.method.server_streaming:
-            message = message_of(route, values, query, body)
-            extra += retired.headers_of(route.method, message)
-            rest.take_key(message, route, asked)
-            work = rest.unary(asked, route, message, self._caller, pace, extra)
+        if route.file is not None and route.method.client_streaming:
+            form = upload.Body(receive, headers, settings)
+            message = message_of(route, values, query, b"")
+            work = upload.upload(asked, route, route.file, message, form, self._caller, pace, extra)
+            receive = form.later
         else:
-            frames = sse.frames_of(asked, query, settings)
+            body = await self._body(asked, route, receive)
+            work = self._work(asked, route, values, query, body, pace, extra)
+        await while_there(receive, work, pace, settings.stall_timeout_s)
+
+    def _work(
+        self,
+        asked: Asked,
+        route: Route,
+        values: Mapping[str, str],
+        query: list[tuple[str, str]],
+        body: bytes,
+        pace: Pace,
+        extra: list[tuple[str, str]],
+    ) -> Coroutine[Any, Any, None]:
+        """What answers a request that is there as a whole."""
+        if not route.streams:
             message = message_of(route, values, query, body)
             extra += retired.headers_of(route.method, message)
-            key = rest.take_key(message, route, asked)
-            method, message = sse.begun_or_resumed(asked, route, message, key, self._table)
-            work = sse.stream(asked, method, message, frames, self._caller, pace, extra)
-        await while_there(receive, work, pace, settings.stall_timeout_s)
+            rest.take_key(message, route.body, asked)
+            if route.file is not None:
+                return download.download(asked, route, route.file, message, self._caller, pace, extra)
+            return rest.unary(asked, route, message, self._caller, pace, extra)
+        frames = sse.frames_of(asked, query, self._settings)
+        message = message_of(route, values, query, body)
+        extra += retired.headers_of(route.method, message)
+        key = rest.take_key(message, route.body, asked)
+        method, message = sse.begun_or_resumed(asked, route, message, key, self._table)
+        return sse.stream(asked, method, message, frames, self._caller, pace, extra)
 
     async def _body(self, asked: Asked, route: Route, receive: Receive) -> bytes:
         """The body, once its head says that it is fit to be read."""

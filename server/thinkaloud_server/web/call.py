@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -52,13 +53,32 @@ class Caller:
         """The answer, and what came with it that is for the caller. Being cancelled cancels the call."""
         call = self._callable(method)(message, metadata=metadata, timeout=timeout_s)
         try:
-            answer = await call
-            headers = headers_of(await call.initial_metadata())
+            return await _answer(call)
         except grpc.aio.AioRpcError as error:
             raise _told(method, error) from None
         finally:
             call.cancel()
-        return answer, headers
+
+    async def intake(
+        self, method: MethodDescriptor, messages: AsyncGenerator[Message, None], metadata: Metadata
+    ) -> tuple[Message, list[tuple[str, str]]]:
+        """The answer of a client-streaming method. The next message is asked for when the one before it was taken;
+        what is raised instead of one cancels the call, and leaves here. A call may end before they do."""
+        call = self._callable(method)(metadata=metadata)
+        writing = asyncio.ensure_future(_write(call, messages))
+        answering = asyncio.ensure_future(_answer(call))
+        try:
+            await asyncio.wait((writing, answering), return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                writing.result()
+            return await answering
+        except grpc.aio.AioRpcError as error:
+            raise _told(method, error) from None
+        finally:
+            call.cancel()
+            writing.cancel()
+            answering.cancel()
+            await asyncio.gather(writing, answering, return_exceptions=True)
 
     @asynccontextmanager
     async def stream(self, method: MethodDescriptor, message: Message, metadata: Metadata) -> AsyncIterator[Messages]:
@@ -76,13 +96,32 @@ class Caller:
         found = self._callables.get(method.full_name)
         if found is None:
             assert method.containing_service is not None
-            make = self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
-            found = self._callables[method.full_name] = make(
+            found = self._callables[method.full_name] = self._maker(method)(
                 f"/{method.containing_service.full_name}/{method.name}",
                 request_serializer=GetMessageClass(method.input_type).SerializeToString,
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
         return found
+
+    def _maker(self, method: MethodDescriptor) -> Any:
+        if method.client_streaming:
+            return self._channel.stream_unary
+        return self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
+
+
+async def _answer(call: Any) -> tuple[Message, list[tuple[str, str]]]:
+    answer = await call
+    return answer, headers_of(await call.initial_metadata())
+
+
+async def _write(call: Any, messages: AsyncGenerator[Message, None]) -> None:
+    async with aclosing(messages):
+        try:
+            async for message in messages:
+                await call.write(message)
+            await call.done_writing()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return  # it has ended; its status says how
 
 
 def _told(method: MethodDescriptor, error: grpc.aio.AioRpcError) -> HttpError:

@@ -35,15 +35,15 @@ def answer_of(answer: Message, field: str) -> tuple[int, bytes]:
     return OK, msgspec.json.encode(plain_of(answer)[field])
 
 
-def take_key(message: Message, route: Route, asked: Asked) -> str:
-    """Put the Idempotency-Key header into the field for it, in the message or in its body; the key that then stands
-    there. A message without one has nothing that a repetition could spoil, and its header says nothing."""
+def take_key(message: Message, within: str, asked: Asked) -> str:
+    """Put the Idempotency-Key header into the field for it, in the message or in this field of it; the key that then
+    stands there. A message without one has nothing that a repetition could spoil, and its header says nothing."""
     owner = message
     if not words.has(owner.DESCRIPTOR, words.KEY):
-        field = words.field_of(owner.DESCRIPTOR, route.body)
+        field = words.field_of(owner.DESCRIPTOR, within)
         if field is None or field.message_type is None or not words.has(field.message_type, words.KEY):
             return ""
-        owner = getattr(message, route.body)
+        owner = getattr(message, within)
     given = asked.headers.getlist("idempotency-key")
     present: str = getattr(owner, words.KEY)
     if not given:

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 from thinkaloud import v1
 from thinkaloud.v1 import access_pb2, stream_face_pb2
 from thinkaloud_server.web.error import HttpError
+from thinkaloud_server.web.file import FileFace, file_of
 from thinkaloud_server.web.retired import retires
 from thinkaloud_server.web.template import Template
 
@@ -22,13 +23,19 @@ __all__ = ["Route", "RouteTable", "Socket", "Template", "routes_of", "services_o
 @dataclass(frozen=True, slots=True)
 class Route:
     """One binding of a method: `body` is "", "*" or a field of the request, `response_body` "" or a field of the
-    response."""
+    response. `file` is what a method says that carries one."""
 
     verb: str
     template: Template
     method: MethodDescriptor
     body: str
     response_body: str
+    file: FileFace | None = None
+
+    @property
+    def streams(self) -> bool:
+        """True where events are answered. A file comes in pieces too, and is one answer all the same."""
+        return bool(self.method.server_streaming) and self.file is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class RouteTable:
         """The route of this request and its path variables. HEAD is what GET would be, without running a stream."""
         asked = "GET" if verb == "HEAD" else verb
         route = self._literal.get(path, {}).get(asked)
-        if route is not None and (verb != "HEAD" or not route.method.server_streaming):
+        if route is not None and (verb != "HEAD" or not route.streams):
             return route, {}
         allowed = self._allowed(path)
         if not allowed:
@@ -97,7 +104,7 @@ class RouteTable:
         for route in self.routes if literal is None else literal.values():
             if route.verb not in verbs and route.template.match(path) is not None:
                 verbs[route.verb] = None
-                if route.verb == "GET" and not route.method.server_streaming:
+                if route.verb == "GET" and not route.streams:
                     verbs["HEAD"] = None
         return [*verbs, "OPTIONS"] if verbs else []
 
@@ -176,8 +183,6 @@ def _rules(method: MethodDescriptor) -> list[http_pb2.HttpRule]:
 
 
 def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Route:
-    if method.client_streaming:
-        raise ValueError(f"{method.full_name} streams its requests, which no HTTP binding can carry")
     pattern = rule.WhichOneof("pattern")
     if pattern == "custom":
         verb, text = rule.custom.kind.upper(), rule.custom.path
@@ -188,7 +193,7 @@ def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Route:
     for name, message in ((rule.body.strip("*"), method.input_type), (rule.response_body, method.output_type)):
         if name and name not in message.fields_by_name:
             raise ValueError(f"{method.full_name}: {message.full_name} has no field {name}")
-    return Route(verb, template, method, rule.body, rule.response_body)
+    return Route(verb, template, method, rule.body, rule.response_body, file_of(method))
 
 
 def _check_variables(template: Template, method: MethodDescriptor) -> None:

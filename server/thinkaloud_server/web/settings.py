@@ -17,7 +17,8 @@ class WebSettings:
 
     `hosts` are the names that Host may have, without ports; "*" takes any. `origins` are the exact origins whose pages
     may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
-    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. A message on a WebSocket
+    waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. A body may take
+    `body_timeout_s`; a form with a file, of at most `upload_bytes`, may be silent for so long. A message on a WebSocket
     has at most `message_bytes`; a socket where nothing runs and nothing is asked for `idle_timeout_s` is closed. A
     socket that did not say whose it is has `auth_timeout_s` to do so. `info` is what `/` and the documentation say of
     the server.
@@ -27,6 +28,7 @@ class WebSettings:
     origins: tuple[str, ...] = ()
     body_bytes: int = 4 * MIB
     body_timeout_s: float = 15.0
+    upload_bytes: int = 20 * MIB
     head_bytes: int = 32 * 1024
     headers: int = 128
     retry_ms: int = 1000

@@ -158,6 +158,8 @@ def _place(route: Route) -> tuple[str, int, bool, str]:
 
 def _requests(table: RouteTable) -> Iterable[Descriptor]:
     for route in table.routes:
+        if route.file is not None:
+            continue
         if route.body == "*" and route.template.variables:
             yield from (field.message_type for field in route.method.input_type.fields if field.message_type)
         elif route.body:
@@ -170,7 +172,8 @@ def _requests(table: RouteTable) -> Iterable[Descriptor]:
 
 
 def _answers(table: RouteTable) -> Iterable[Descriptor]:
-    bound = [(route.method, route.response_body) for route in table.routes]
+    whole = [route for route in table.routes if route.streams or not route.method.server_streaming]
+    bound = [(route.method, route.response_body) for route in whole]
     for method, response_body in [*bound, *((socket.method, "") for socket in table.sockets)]:
         if method.server_streaming:
             yield from cases(method).values()
@@ -193,7 +196,7 @@ def _tags(table: RouteTable, comments: Comments) -> list[dict[str, str]]:
 
 def _description(table: RouteTable, info: Info, comments: Comments) -> str:
     parts = [_ABOUT]
-    if any(route.method.server_streaming for route in table.routes):
+    if any(route.streams for route in table.routes):
         parts.append(_STREAMS)
     if table.sockets:
         lines = (

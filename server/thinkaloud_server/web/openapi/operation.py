@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor
 
 from thinkaloud_server.web.media import EVENT_STREAM, JSON, LINES, VENDOR
+from thinkaloud_server.web.openapi import file
 from thinkaloud_server.web.openapi.comment import Comments
 from thinkaloud_server.web.openapi.event import Events
 from thinkaloud_server.web.openapi.examples import Example
@@ -32,7 +33,6 @@ _RETIRED = {name: {"$ref": f"#/components/headers/{name}"} for name in ("Depreca
 def operation(route: Route, identifier: str, schemas: Schemas, events: Events, comments: Comments) -> dict[str, Any]:
     """The operation; `identifier` is its name, unique in the document."""
     method = route.method
-    streaming = method.server_streaming
     said: dict[str, Any] = {
         "operationId": identifier,
         "tags": [method.containing_service.name],
@@ -48,11 +48,21 @@ def operation(route: Route, identifier: str, schemas: Schemas, events: Events, c
     if (scope := scope_of(method)) != "open":
         # `{}`: a server on loopback asks nobody.
         said["security"] = [{_BEARER: [scope]}, {}]
-    if route.body:
+    if method.client_streaming and route.file is not None:
+        said["requestBody"] = file.form(route, route.file, comments)
+    elif route.body:
         said["requestBody"] = _body(route, schemas)
-    answers = _stream(route, events) if streaming else _answer(route, schemas, comments)
+    answers = _success(route, schemas, events, comments)
     said["responses"] = {**statuses(method.input_type, has_body=bool(route.body)), **answers}
     return said
+
+
+def _success(route: Route, schemas: Schemas, events: Events, comments: Comments) -> dict[str, Any]:
+    if route.streams:
+        return _stream(route, events)
+    if route.method.server_streaming:
+        return file.answer(_headers(route))
+    return _answer(route, schemas, comments)
 
 
 def body_message(route: Route) -> Descriptor:
@@ -66,7 +76,7 @@ def body_message(route: Route) -> Descriptor:
 def _query(route: Route, comments: Comments) -> list[dict[str, Any]]:
     without = frozenset({*route.template.variables, route.body})
     fields = [] if route.body == "*" else query_parameters(route.method.input_type, comments, without=without)
-    return [*fields, *([HEARTBEATS] if route.method.server_streaming else [])]
+    return [*fields, *([HEARTBEATS] if route.streams else [])]
 
 
 def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
