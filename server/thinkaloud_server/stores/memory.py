@@ -32,6 +32,7 @@ from thinkaloud_server.core.tool_results import check_results
 from thinkaloud_server.core.usage import Spent, Usage
 from thinkaloud_server.stores.codec import encode_json
 from thinkaloud_server.stores.errors import already_exists, conversation_not_found, key_reused, unavailable
+from thinkaloud_server.stores.memory_uploads import MemoryUploadRows
 from thinkaloud_server.stores.page import TimeKey, position_of, position_token, time_key, time_token
 
 RUNS_MAX = 10_000
@@ -82,6 +83,7 @@ class MemoryStore:
         self._last_usage: dict[str, tuple[float, Usage]] = {}
         self._spent: dict[tuple[str, str, int], Spent] = {}
         self._closed = False
+        self.uploads = MemoryUploadRows(self._check_open)
 
     async def close(self) -> None:
         self._closed = True

@@ -37,6 +37,7 @@ from thinkaloud_server.stores.codec import decode_messages, decode_page, decode_
 from thinkaloud_server.stores.commit import AppendBatch, Failed, Operation, Work, commit_group
 from thinkaloud_server.stores.connection import BUSY_TIMEOUT_S, Durability, as_chat_error
 from thinkaloud_server.stores.database import Database, open_database
+from thinkaloud_server.stores.upload_rows import SqliteUploadRows
 from thinkaloud_server.stores.worker import Worker
 
 P = ParamSpec("P")
@@ -63,6 +64,7 @@ class SqliteStore:
         self._reader: Worker[Operation] = Worker(
             "store-reader", database.readers, _read_group, group_max=_READ_GROUP_MAX
         )
+        self.uploads = SqliteUploadRows(self._read, self._write)
 
     @classmethod
     async def open(
