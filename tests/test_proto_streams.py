@@ -8,11 +8,12 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from thinkaloud.v1 import stream_face_pb2
+from thinkaloud_server.web.file import file_of
 from thinkaloud_server.web.route import face_of, holds_socket, services_of_contract
 
 STREAM_FACE: Any = stream_face_pb2.stream_face  # protoc leaves the type of an extension out
 METHODS = {method.full_name: method for service in services_of_contract() for method in service.methods}
-STREAMS = [method for method in METHODS.values() if method.server_streaming and not holds_socket(method)]
+STREAMS = [m for m in METHODS.values() if m.server_streaming and not holds_socket(m) and file_of(m) is None]
 
 
 def stream_face(method: MethodDescriptor) -> stream_face_pb2.StreamFace:
@@ -50,5 +51,10 @@ def test_the_websockets_are_those_of_the_contract() -> None:
 
 
 def test_only_streams_have_a_stream_face() -> None:
-    others = [method for method in METHODS.values() if not method.server_streaming]
+    others = [method for method in METHODS.values() if method not in STREAMS]
     assert [m.full_name for m in others if m.GetOptions().HasExtension(STREAM_FACE)] == []
+
+
+def test_files_are_carried_by_the_methods_for_uploads() -> None:
+    faces = {method.name: face.part for method in METHODS.values() if (face := file_of(method)) is not None}
+    assert faces == {"Upload": "file", "GetUpload": ""}

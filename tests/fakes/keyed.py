@@ -14,8 +14,11 @@ from thinkaloud_server.app.discover import Discovery
 from thinkaloud_server.app.http_face import HttpFace
 from thinkaloud_server.app.wiring import assemble, limits_of
 from thinkaloud_server.core.identity import ANYBODY, Allowance, Identity
+from thinkaloud_server.core.upload import Quota
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.server import RpcServer
+from thinkaloud_server.stores.memory import MemoryStore
+from thinkaloud_server.stores.uploads import Uploads
 from thinkaloud_server.web.app import web_app
 
 AS = "x-thinkaloud-as"
@@ -49,6 +52,7 @@ async def keyed_server(
         stack.push_async_callback(engine.close)
         server = RpcServer(
             engine=engine,
+            uploads=Uploads(MemoryStore().uploads, None, quota=Quota(), kept_s=3600.0),
             clock=SystemClock(),
             new_id=new_id,
             new_request_id=lambda: new_id("req"),

@@ -22,11 +22,15 @@ from thinkaloud.v1 import (
     model_service_pb2_grpc,
     run_service_pb2_grpc,
     system_service_pb2_grpc,
+    upload_service_pb2_grpc,
 )
+from thinkaloud_server.core.upload import Quota
 from thinkaloud_server.rpc.identify import Authenticator
 from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.server import RpcServer
 from thinkaloud_server.rpc.throttle import Throttling
+from thinkaloud_server.stores.memory import MemoryStore
+from thinkaloud_server.stores.uploads import Uploads
 
 # Whether clients get the channel inside the process; the fixture `channel_kind` says it for a test.
 LOCAL = False
@@ -58,6 +62,7 @@ class Served:
         self.runs: Any = run_service_pb2_grpc.RunServiceStub(self.channel)
         self.conversations: Any = conversation_service_pb2_grpc.ConversationServiceStub(self.channel)
         self.models: Any = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.uploads: Any = upload_service_pb2_grpc.UploadServiceStub(self.channel)
         self.system: Any = system_service_pb2_grpc.SystemServiceStub(self.channel)
         self.identity: Any = identity_service_pb2_grpc.IdentityServiceStub(self.channel)
 
@@ -68,6 +73,7 @@ async def serving(
     *,
     limits: Limits | None = None,
     reflect: bool = False,
+    uploads: Uploads | None = None,
     options: Sequence[tuple[str, int]] = (),
     authenticator: Authenticator | None = None,
     credentials: grpc.ServerCredentials | None = None,
@@ -78,8 +84,10 @@ async def serving(
     engine = engine or FakeEngine()
     before = asyncio.all_tasks()
     numbers = itertools.count(1)
+    uploads = uploads or Uploads(MemoryStore().uploads, None, quota=Quota(), kept_s=3600.0)
     server = RpcServer(
         engine=engine,
+        uploads=uploads,
         clock=RealClock(),
         new_id=engine.new_id,
         new_request_id=lambda: f"made-{next(numbers)}",
@@ -97,6 +105,7 @@ async def serving(
             yield Served(server, engine, channel, address)
     finally:
         await server.stop(1.0)
+        await uploads.close()
     assert engine.watching == 0
     assert (server.load.calls, server.throttle.streams, server.throttle.sockets) == (0, 0, 0)
     async with asyncio.timeout(2.0):

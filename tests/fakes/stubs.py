@@ -15,6 +15,7 @@ from thinkaloud.v1 import (
     model_service_pb2_grpc,
     run_service_pb2_grpc,
     system_service_pb2_grpc,
+    upload_service_pb2_grpc,
 )
 
 
@@ -27,6 +28,7 @@ class Stubs:
         self.runs: Any = run_service_pb2_grpc.RunServiceStub(channel)
         self.conversations: Any = conversation_service_pb2_grpc.ConversationServiceStub(channel)
         self.models: Any = model_service_pb2_grpc.ModelServiceStub(channel)
+        self.uploads: Any = upload_service_pb2_grpc.UploadServiceStub(channel)
         self.system: Any = system_service_pb2_grpc.SystemServiceStub(channel)
         self.identity: Any = identity_service_pb2_grpc.IdentityServiceStub(channel)
 

@@ -28,6 +28,7 @@ from thinkaloud_server.core.message import Message, TextPart
 from thinkaloud_server.core.request import ModelRequest
 from thinkaloud_server.core.run import DAY_S, Append, AppendResult, Busy, Created, Existing, NewRun, day_of
 from thinkaloud_server.core.turn import Turn
+from thinkaloud_server.core.upload import Quota
 from thinkaloud_server.core.usage import Spent
 from thinkaloud_server.engine import live as live_module
 from thinkaloud_server.engine import runs as runs_module
@@ -35,6 +36,7 @@ from thinkaloud_server.engine.engine import Engine
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.server import RpcServer
 from thinkaloud_server.stores.memory import MemoryStore
+from thinkaloud_server.stores.uploads import Uploads
 
 RUNS = 8
 CALLER = key(runs=RUNS, tokens_per_day=10**9)
@@ -202,6 +204,7 @@ async def serving(engine: Engine) -> AsyncIterator[tuple[RpcServer, str]]:
     ids = new_ids()
     server = RpcServer(
         engine=engine,
+        uploads=Uploads(MemoryStore().uploads, None, quota=Quota(), kept_s=3600.0),
         clock=FakeClock(NOON),
         new_id=ids,
         new_request_id=lambda: ids("req"),

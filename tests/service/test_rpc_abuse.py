@@ -39,6 +39,7 @@ METHODS = [
     *(f"thinkaloud.v1.ModelService/{name}" for name in ("ListModels", "GetCurrentModel", "SwitchModel")),
     *(f"thinkaloud.v1.SystemService/Get{name}" for name in ("Health", "Info", "Status", "Capabilities", "TokenUsage")),
     *(f"thinkaloud.v1.IdentityService/{name}" for name in ("GetIdentity", "CreateSocketToken", "HoldSocket")),
+    *(f"thinkaloud.v1.UploadService/{name}" for name in ("Upload", "GetUpload", "ListUploads", "DeleteUpload")),
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
 ]
@@ -46,8 +47,10 @@ STREAMS = {
     "thinkaloud.v1.ChatService/Chat",
     "thinkaloud.v1.RunService/WatchRun",
     "thinkaloud.v1.IdentityService/HoldSocket",
+    "thinkaloud.v1.UploadService/GetUpload",
     "grpc.health.v1.Health/Watch",
 }
+INTAKES = {"thinkaloud.v1.UploadService/Upload"}
 MALFORMED = {
     "garbage": b"\xff\xff\xff\xff",
     "cut-off": b"\x0a\x20short",
@@ -72,6 +75,8 @@ async def outcome(served: Served, method: str, data: bytes, **options: Any) -> g
     try:
         if method in STREAMS:
             await channel.unary_stream(f"/{method}")(data, **options).read()
+        elif method in INTAKES:
+            await channel.stream_unary(f"/{method}")(iter([data]), **options)
         else:
             await channel.unary_unary(f"/{method}")(data, **options)
     except grpc.aio.AioRpcError as error:
@@ -126,7 +131,10 @@ async def test_fields_that_nobody_knows_are_taken(served: Served) -> None:
 # Sizes.
 
 
-@pytest.mark.parametrize("method", ["thinkaloud.v1.ChatService/Chat", "thinkaloud.v1.SystemService/GetInfo"])
+@pytest.mark.parametrize(
+    "method",
+    ["thinkaloud.v1.ChatService/Chat", "thinkaloud.v1.SystemService/GetInfo", "thinkaloud.v1.UploadService/Upload"],
+)
 @pytest.mark.parametrize(("over", "reason"), [(1, "MESSAGE_TOO_LARGE"), (100_000, "MESSAGE_TOO_LARGE")])
 async def test_a_message_over_the_limit_is_refused_with_the_limit(
     served: Served, method: str, over: int, reason: str

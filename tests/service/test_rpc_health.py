@@ -21,7 +21,10 @@ pytestmark = pytest.mark.usefixtures("channel_kind")
 
 SERVICES = [
     "",
-    *(f"thinkaloud.v1.{name}Service" for name in ("Chat", "Run", "Conversation", "Model", "System", "Identity")),
+    *(
+        f"thinkaloud.v1.{name}Service"
+        for name in ("Chat", "Run", "Conversation", "Model", "System", "Identity", "Upload")
+    ),
 ]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -62,6 +62,7 @@ OTHERS = {
     *(f"ModelService/{name}" for name in ("ListModels", "GetCurrentModel", "SwitchModel")),
     *(f"SystemService/Get{name}" for name in ("Health", "Info", "Status", "Capabilities", "TokenUsage")),
     *(f"IdentityService/{name}" for name in ("GetIdentity", "CreateSocketToken", "HoldSocket")),
+    *(f"UploadService/{name}" for name in ("Upload", "GetUpload", "ListUploads", "DeleteUpload")),
 }
 
 

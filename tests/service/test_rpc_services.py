@@ -357,7 +357,8 @@ async def test_info_status_and_capabilities_are_told() -> None:
         assert (status.status, status.streaming_active, status.watchers) == ("draining", True, 3)
         found = await served.system.GetCapabilities(system_pb.GetCapabilitiesRequest())
         assert found.capabilities["reasoning_supported"]
-        assert not found.capabilities["file_upload"]
+        assert found.capabilities["file_upload"]
+        assert found.limits.upload_bytes == 20 * 1024 * 1024
         assert (found.limits.text_chars, found.limits.request_bytes) == (500_000, 4 * 1024 * 1024)
         assert (found.limits.max_iterations, found.limits.run_s, found.limits.batch_requests) == (100, 1800, 100)
         assert found.limits.output_tokens == 10_000_000

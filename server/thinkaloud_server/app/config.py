@@ -21,6 +21,7 @@ from thinkaloud_server.app.config_identity import IdentitySection
 from thinkaloud_server.app.config_limits import LimitsSection, networks
 from thinkaloud_server.app.config_section import Secret, Section
 from thinkaloud_server.app.config_tls import TlsSection
+from thinkaloud_server.app.config_uploads import UploadsSection
 from thinkaloud_server.providers import table
 
 DIALECTS = tuple(table.DIALECTS)
@@ -249,6 +250,7 @@ class Config(BaseSettings):
     store: StoreSection = StoreSection()
     runs: RunsSection = RunsSection()
     limits: LimitsSection = LimitsSection()
+    uploads: UploadsSection = UploadsSection()
     log: LogSection = LogSection()
     traces: TracesSection = TracesSection()
     chaos: ChaosSection = ChaosSection()

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 30.0
 # Somewhat over the limits of the server, whose refusals come with details.
 _MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+# Files are passed on as they come, and the server behind refuses those over its own limit.
+_UPLOAD_BYTES_MAX = 2**31 - 1
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,7 +102,7 @@ async def _serve(arguments: argparse.Namespace, upstream: Endpoint, renewal: Ren
     stop = StopSignals()
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(_channel(upstream))
-        settings = web_settings(arguments.http_address, info=about())
+        settings = web_settings(arguments.http_address, upload_bytes=_UPLOAD_BYTES_MAX, info=about())
         app = web_app(channel, settings)
         face = HttpFace(telling_whom(app), sockets=app)
         try:

@@ -108,6 +108,7 @@ def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         server.http_hosts,
         server.http_origins,
         body_bytes=server.request_bytes_max,
+        upload_bytes=config.uploads.bytes_max,
         stall_timeout_s=server.stall_timeout_s,
         message_bytes=server.websocket_message_bytes_max,
         idle_timeout_s=server.websocket_idle_timeout_s,

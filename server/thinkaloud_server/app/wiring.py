@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinkaloud_server.app import aws, config_load, observe
@@ -21,6 +22,7 @@ from thinkaloud_server.app.identity import admission
 from thinkaloud_server.app.throttle import throttling_of
 from thinkaloud_server.app.version import server_version
 from thinkaloud_server.core.errors import ChatError
+from thinkaloud_server.core.upload import Quota
 from thinkaloud_server.engine.chaos import Chance, NextFault, choose
 from thinkaloud_server.engine.demo import DemoProvider
 from thinkaloud_server.engine.engine import Engine, EngineLimits, EngineStatus
@@ -35,6 +37,7 @@ from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.server import RpcServer
 from thinkaloud_server.stores.memory import MemoryStore
 from thinkaloud_server.stores.sqlite import SqliteStore
+from thinkaloud_server.stores.uploads import Uploads
 
 if TYPE_CHECKING:
     from thinkaloud_server.app.admin import AdminServer
@@ -70,8 +73,7 @@ async def assemble(
 
     Raises ConfigError, and ChatError(STORAGE_UNAVAILABLE) when the data cannot be opened.
     """
-    clock = SystemClock()
-    traces = _traces(config, stack)
+    clock, traces = SystemClock(), _traces(config, stack)
     upstream = Upstream(clock=clock, headers=traces.headers if traces else tuple)
     stack.push_async_callback(upstream.close)
     sections = {**config.providers, **{each.name: each.section for each in found.found}}
@@ -81,6 +83,7 @@ async def assemble(
     default_model = await _default_model(config, found, providers)
     owner = _owner()
     store = await _store(config, owner, stack)
+    uploads = await _uploads(config, store, stack)
     admitted = await admission(config, environ, stack)
     metrics = _metrics(config, store, default_model, sections)
     engine = Engine(
@@ -98,11 +101,13 @@ async def assemble(
         new_id=new_id,
         owner=owner,
         limits=_engine_limits(config),
+        trims={"uploads": uploads.trim},
         merge=config.log.merge_deltas,
         observer=observe.everybody(observe.log_runs, *(each.observe for each in (metrics, traces) if each)),
     )
     server = RpcServer(
         engine=engine,
+        uploads=uploads,
         clock=clock,
         new_id=new_id,
         new_request_id=lambda: new_id("req"),
@@ -117,7 +122,12 @@ async def assemble(
     )
     admin = _admin(config, metrics, engine, server) if metrics else None
     words = (*admitted.secrets, *_secrets(endpoints))
-    return Assembly(engine, server, default_model, words, _place(config), admin, admitted.notes)
+    return Assembly(engine, server, default_model, words, str(_file(config) or "memory"), admin, admitted.notes)
+
+
+def _file(config: Config) -> Path | None:
+    """The database; None for a store in memory."""
+    return None if config.store.kind == "memory" else config.store.file(config_load.data_dir(config))
 
 
 def _owner() -> str:
@@ -129,10 +139,6 @@ def _secrets(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
     for each in endpoints.values():
         yield each.api_key
         yield from (value for _, value in each.headers)
-
-
-def _place(config: Config) -> str:
-    return "memory" if config.store.kind == "memory" else str(config.store.file(config_load.data_dir(config)))
 
 
 def _metrics(
@@ -208,9 +214,10 @@ def _providers(
     }
 
 
-async def _store(config: Config, owner: str, stack: AsyncExitStack) -> Store:
+async def _store(config: Config, owner: str, stack: AsyncExitStack) -> MemoryStore | SqliteStore:
+    store: MemoryStore | SqliteStore
     if config.store.kind == "memory":
-        store: Store = MemoryStore()
+        store = MemoryStore()
     else:
         store = await SqliteStore.open(
             config.store.file(config_load.data_dir(config)),
@@ -219,6 +226,22 @@ async def _store(config: Config, owner: str, stack: AsyncExitStack) -> Store:
         )
     stack.push_async_callback(store.close)
     return store
+
+
+async def _uploads(config: Config, store: MemoryStore | SqliteStore, stack: AsyncExitStack) -> Uploads:
+    """Files beside the database, in a place that its lock covers too; with none, for as long as the process lives."""
+    file = _file(config)
+    section = config.uploads
+    uploads = Uploads(
+        store.uploads,
+        None if file is None else file.parent / "uploads" / file.name,
+        quota=Quota(section.tenant_files_max, section.tenant_bytes_max),
+        kept_s=section.retention_h * 3600,
+        durable=config.store.durability == "power",
+    )
+    stack.push_async_callback(uploads.close)
+    await uploads.open()
+    return uploads
 
 
 def _endpoint(name: str, section: ProviderSection, environ: Mapping[str, str]) -> Endpoint:
@@ -269,6 +292,8 @@ def limits_of(config: Config) -> Limits:
         request_bytes=config.server.request_bytes_max,
         websocket_message_bytes=config.server.websocket_message_bytes_max,
         websocket_idle_s=config.server.websocket_idle_timeout_s,
+        upload_bytes=config.uploads.bytes_max,
+        intake_s=config.uploads.transfer_s,
         iterations=config.runs.iterations_max,
         run_s=round(config.runs.run_s),
         batch_requests=config.runs.batch_requests_max,

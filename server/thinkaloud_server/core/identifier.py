@@ -10,7 +10,7 @@ from typing import Literal
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 
-Prefix = Literal["run", "conv", "msg"]
+Prefix = Literal["run", "conv", "msg", "upl"]
 
 _FORM = re.compile(r"([a-z]+)_[0-9a-f]{32}\Z")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import statistics
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -79,11 +79,14 @@ class Engine:
         limits: EngineLimits | None = None,
         merge: bool = True,
         observer: Observer = nobody,
+        trims: Mapping[str, Callable[[float], Awaitable[int]]] | None = None,
     ) -> None:
+        """`trims` are told the time, each time that old runs are trimmed, and answer how much they dropped."""
         self.store = store
         self.models = models
         self.limits = limits or EngineLimits()
         self._memory = memory
+        self._trims = trims or {}
         self._clock = clock
         self._owner = owner
         self._runs = Runs(
@@ -270,16 +273,20 @@ class Engine:
     async def _trim(self) -> None:
         while True:
             now = self._clock.time()
+            events, keys = now - self.limits.events_kept_s, now - self.limits.keys_kept_s
             for store in (self.store, self._memory):
-                try:
-                    rows = await store.trim(
-                        events_before=now - self.limits.events_kept_s, keys_before=now - self.limits.keys_kept_s
-                    )
-                    if rows:
-                        logger.info("trimmed", extra={"store": store.kind, "rows": rows})
-                except ChatError:
-                    logger.exception("trim_failed")
+                await _trimmed(store.kind, store.trim(events_before=events, keys_before=keys))
+            for what, trim in self._trims.items():
+                await _trimmed(what, trim(now))
             await asyncio.sleep(self.limits.trimmed_s)
+
+
+async def _trimmed(what: str, trimming: Awaitable[int]) -> None:
+    try:
+        if rows := await trimming:
+            logger.info("trimmed", extra={"store": what, "rows": rows})
+    except ChatError:
+        logger.exception("trim_failed")
 
 
 def _median(values: Sequence[float]) -> float:

@@ -31,5 +31,7 @@ class Limits:
     handshake_timeout_s: float = 10.0
     # A stream whose client took nothing for this long is cut.
     stall_timeout_s: float = 90.0
+    # A stream of requests, whatever it brings, has come to its end by then.
+    intake_s: float = 600.0
     # Development: a call may ask for what is to go wrong with its provider's answer (fault.py).
     faults_by_header: bool = False

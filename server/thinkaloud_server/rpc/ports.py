@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.request import ModelInfo
 from thinkaloud_server.core.run import Page, Run, RunState
 from thinkaloud_server.core.turn import Turn
+from thinkaloud_server.core.upload import Upload
 from thinkaloud_server.engine.ports import Provider, Store
 from thinkaloud_server.engine.quota import DayBudget
 
@@ -102,3 +103,38 @@ class Engine(Protocol):
         """What the caller's key may spend today and has spent; None for callers without a key."""
 
     def status(self) -> EngineStatus: ...
+
+
+class Incoming(Protocol):
+    """A file that comes in."""
+
+    async def write(self, data: bytes) -> None:
+        """Add this."""
+
+    async def keep(self, *, filename: str, content_type: str, created_at: float, idempotency_key: str = "") -> Upload:
+        """All of it came: the stored upload, or the one that the same key made of the same file.
+
+        Raises ChatError: IDEMPOTENCY_KEY_REUSED, QUOTA_EXCEEDED, STORAGE_UNAVAILABLE.
+        """
+
+
+class Uploads(Protocol):
+    """Files of callers. `kept_s` is for how long."""
+
+    @property
+    def kept_s(self) -> float: ...
+
+    def incoming(self, tenant: str, upload_id: str) -> AbstractAsyncContextManager[Incoming]:
+        """Nothing is left of a file that was not kept.
+
+        Raises ChatError on entering: QUOTA_EXCEEDED, TOO_MANY_STREAMS, OVERLOADED.
+        """
+
+    def content(self, tenant: str, upload_id: str) -> AbstractAsyncContextManager[tuple[Upload, AsyncIterator[bytes]]]:
+        """The upload and its bytes. Raises ChatError(NOT_FOUND) on entering."""
+
+    async def list_page(self, tenant: str, *, page_size: int, page_token: str) -> Page[Upload]:
+        """Newest first. Raises ChatError(INVALID_PAGE_TOKEN)."""
+
+    async def delete(self, tenant: str, upload_id: str) -> None:
+        """Raises ChatError(NOT_FOUND)."""

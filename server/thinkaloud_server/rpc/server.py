@@ -27,6 +27,7 @@ from thinkaloud.v1 import (
     model_service_pb2,
     run_service_pb2,
     system_service_pb2,
+    upload_service_pb2,
 )
 from thinkaloud_server.engine.ports import Clock
 from thinkaloud_server.rpc import interceptors
@@ -43,11 +44,12 @@ from thinkaloud_server.rpc.methods import Method, methods_of
 from thinkaloud_server.rpc.model import ModelServicer
 from thinkaloud_server.rpc.observer import CallObserver, nobody
 from thinkaloud_server.rpc.page import PageTokens
-from thinkaloud_server.rpc.ports import Engine
+from thinkaloud_server.rpc.ports import Engine, Uploads
 from thinkaloud_server.rpc.run import RunServicer
 from thinkaloud_server.rpc.socket import UnknownMethods, bind
 from thinkaloud_server.rpc.system import SystemServicer
 from thinkaloud_server.rpc.throttle import Rates, Throttle, Throttling
+from thinkaloud_server.rpc.upload import UploadServicer
 
 _CONTRACT: Sequence[ServiceDescriptor] = (
     chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
@@ -56,6 +58,7 @@ _CONTRACT: Sequence[ServiceDescriptor] = (
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
     system_service_pb2.DESCRIPTOR.services_by_name["SystemService"],
     identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
+    upload_service_pb2.DESCRIPTOR.services_by_name["UploadService"],
 )
 _HOLDS_SOCKET: Any = access_pb2.holds_socket  # protoc leaves the type of an extension out
 # Between the last answer and the end of the connections, for the bytes to leave.
@@ -69,6 +72,7 @@ class RpcServer:
         self,
         *,
         engine: Engine,
+        uploads: Uploads,
         clock: Clock,
         new_id: Callable[[str], str],
         new_request_id: Callable[[], str],
@@ -102,7 +106,9 @@ class RpcServer:
         )
         self._departure = Departure()
         identity = IdentityServicer(authenticator, self._departure, self.throttle)
-        services = list(_services(engine, self.limits, self._departure, clock, new_id, version, identity, page_key))
+        services = list(
+            _services(engine, uploads, self.limits, self._departure, clock, new_id, version, identity, page_key)
+        )
         self._health = HealthServicer({method.service for method in services})
         probes = list(methods_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
         self.methods: Mapping[str, Method] = {method.path: method for method in (*services, *probes)}
@@ -149,6 +155,7 @@ class RpcServer:
 
 def _services(
     engine: Engine,
+    uploads: Uploads,
     limits: Limits,
     departure: Departure,
     clock: Clock,
@@ -165,6 +172,7 @@ def _services(
         ModelServicer(engine),
         SystemServicer(engine, limits, clock=clock, version=version, authenticator=identity.authenticator),
         identity,
+        UploadServicer(uploads, limits, clock=clock, new_id=new_id),
     )
     return chain.from_iterable(map(methods_of, _CONTRACT, servicers))
 

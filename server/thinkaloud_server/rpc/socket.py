@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -29,6 +29,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 # What a client calls is its own text; a log or a metric must not be labelled with it.
 UNKNOWN_METHOD = "unknown"
+
+_LINGER_S = 2.0
+_LINGER_BYTES = 64 * 1024 * 1024
 
 
 class SocketCall(Call):
@@ -132,13 +135,28 @@ def _intake(
 
     async def handle(pieces: AsyncIterator[bytes], context: Context) -> bytes:
         call = SocketCall(method.path, context)
-        async with around(call, interceptors), aclosing(requests_of(method, pieces, limits)) as requests:
-            said = encode(await answer(requests, call), limits.response_bytes)
-            await call.send_headers()
-            return said
+        async with around(call, interceptors):
+            try:
+                async with aclosing(requests_of(method, pieces, limits)) as requests:
+                    said = encode(await answer(requests, call), limits.response_bytes)
+                    await call.send_headers()
+                    return said
+            except ChatError:
+                await _linger(context)
+                raise
         raise AssertionError("a failed call did not abort")
 
     return handle
+
+
+async def _linger(context: Context) -> None:
+    """Let the rest of a refused stream come and go, for a while: clients of grpc.aio that are still writing when the
+    status comes take it for an internal error of their own."""
+    room = _LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while room > 0 and (piece := await context.read()) is not grpc.aio.EOF:
+                room -= len(piece)
 
 
 def _streaming(

@@ -27,7 +27,7 @@ CAPABILITIES = {
     "model_switching": True,
     "vision_enabled": False,
     "context_files": False,
-    "file_upload": False,
+    "file_upload": True,
     "checkpoint_management": False,
     "task_execution": False,
     "run_mode": False,

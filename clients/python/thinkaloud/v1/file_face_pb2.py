@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dthinkaloud/v1/file_face.proto\x12\rthinkaloud.v1\x1a google/protobuf/descriptor.proto\"~\n\x08\x46ileFace\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\t\x12\x0c\n\x04part\x18\x06 \x01(\t\x12\x0b\n\x03\x65nd\x18\x07 \x01(\t:L\n\tfile_face\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8e\x03 \x01(\x0b\x32\x17.thinkaloud.v1.FileFaceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dthinkaloud/v1/file_face.proto\x12\rthinkaloud.v1\x1a google/protobuf/descriptor.proto\"~\n\x08\x46ileFace\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\t\x12\x0c\n\x04part\x18\x06 \x01(\t\x12\x0b\n\x03\x65nd\x18\x07 \x01(\t:L\n\tfile_face\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x8e\x03 \x01(\x0b\x32\x17.thinkaloud.v1.FileFaceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
