@@ -12,7 +12,7 @@ import pytest
 from fakes.abused import vectors
 
 ROOT = Path(__file__).parents[2]
-ROWS = {"AU": 18, "GR": 15, "HT": 16, "IS": 11, "RX": 8, "WS": 8}
+ROWS = {"AU": 18, "GR": 15, "HT": 16, "IS": 11, "RX": 8, "UP": 9, "WS": 8}
 TABLES = {
     "test_a_hostile_request_is_answered_by_its_code_and_nothing_behind_it_is_served": "http",
     "test_a_chat_that_asks_for_too_much_has_one_verdict_on_every_face": "asked",
