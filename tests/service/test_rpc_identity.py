@@ -14,7 +14,7 @@ import pytest
 from fakes.engine import FakeEngine, Hold, thinking
 from fakes.keys import FakeKeys, authority_of
 from fakes.rpc import Served, collect, refused, serving, until
-from service.test_rpc_abuse import METHODS, STREAMS
+from service.test_rpc_abuse import INTAKES, METHODS, STREAMS
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import identity_service_pb2 as identity_pb
 from thinkaloud.v1 import run_service_pb2 as run_pb
@@ -56,6 +56,8 @@ async def refusal(call: Any) -> tuple[str, str]:
 def ask(served: Served, method: str, key: str) -> Any:
     channel: Any = served.channel
     metadata = bearer(key) if key else ()
+    if method in INTAKES:
+        return channel.stream_unary(f"/{method}")(iter([b""]), metadata=metadata)
     make = channel.unary_stream if method in STREAMS else channel.unary_unary
     return make(f"/{method}")(b"", metadata=metadata)
 

@@ -36,7 +36,7 @@ def test_an_answer_that_is_a_file_is_bytes_of_the_types_that_are_told() -> None:
     answer = FETCH["responses"]["200"]
     assert set(answer["content"]) == {"application/octet-stream", *HARMLESS}
     assert {each["schema"]["format"] for each in answer["content"].values()} == {"binary"}
-    assert set(answer["headers"]) == {"X-Request-ID", "Content-Disposition"}
+    assert {"X-Request-ID", "Content-Disposition"} <= set(answer["headers"])
     assert not [each for each in FETCH["parameters"] if each.get("$ref", "").endswith("Heartbeats")]
 
 

@@ -89,13 +89,7 @@ async def assemble(
     engine = Engine(
         store=store,
         memory=store if config.store.kind == "memory" else MemoryStore(),
-        models=Models(
-            providers=providers,
-            configured={name: section.models for name, section in sections.items()},
-            default_model=default_model,
-            store=store,
-            clock=clock,
-        ),
+        models=_models(providers, sections, default_model, store, clock),
         random=chance,
         clock=clock,
         new_id=new_id,
@@ -123,6 +117,22 @@ async def assemble(
     admin = _admin(config, metrics, engine, server) if metrics else None
     words = (*admitted.secrets, *_secrets(endpoints))
     return Assembly(engine, server, default_model, words, str(_file(config) or "memory"), admin, admitted.notes)
+
+
+def _models(
+    providers: Mapping[str, Provider],
+    sections: Mapping[str, ProviderSection],
+    default_model: str,
+    store: Store,
+    clock: SystemClock,
+) -> Models:
+    return Models(
+        providers=providers,
+        configured={name: section.models for name, section in sections.items()},
+        default_model=default_model,
+        store=store,
+        clock=clock,
+    )
 
 
 def _file(config: Config) -> Path | None:
