@@ -58,6 +58,11 @@ async def spend(store: MemoryStore, caller: Identity, spent: Spent, number: int,
     return append.closing
 
 
+def weigh(share: Share, tokens: int) -> None:
+    share.use(tokens, 0.0)
+    share.check_passed()
+
+
 # Runs.
 
 
@@ -165,15 +170,15 @@ async def test_live_runs_of_a_key_use_up_its_budget_together() -> None:
     some = quotas()
     caller = key(tokens_per_day=100)
     one, two = await taken(some, caller), await taken(some, caller)
-    one.weigh(Spent(60))
-    two.weigh(Spent(30))
-    two.weigh(Spent(40))
+    weigh(one, 60)
+    weigh(two, 30)
+    weigh(two, 40)
     assert (await refused(some, caller)).reason is ErrorReason.BUDGET_EXCEEDED
     with pytest.raises(ChatError) as caught:
-        two.weigh(Spent(41))
+        weigh(two, 41)
     assert (caught.value.reason, caught.value.retry_after_s) == (ErrorReason.BUDGET_EXCEEDED, DAY_S / 2)
     one.give_back()
-    two.weigh(Spent(41))
+    weigh(two, 41)
     await taken(some, caller)
 
 
@@ -182,11 +187,11 @@ async def test_a_run_that_ended_counts_by_what_it_spent_in_truth_and_once() -> N
     some = quotas(store)
     caller = key(tokens_per_day=100)
     stays, ends = await taken(some, caller), await taken(some, caller)
-    ends.weigh(Spent(90))
+    weigh(ends, 90)
     ends.give_back(await spend(store, caller, Spent(50), 1))
-    stays.weigh(Spent(50))
+    weigh(stays, 50)
     with pytest.raises(ChatError):
-        stays.weigh(Spent(51))
+        weigh(stays, 51)
     found = await some.budget(caller)
     assert found is not None
     assert found.spent == Spent(101)
@@ -227,18 +232,18 @@ async def test_a_new_day_has_a_new_budget_for_those_who_begin_and_for_those_who_
     share = await taken(some, caller)
     (await taken(some, caller)).give_back(await spend(store, caller, Spent(90), 1))
     with pytest.raises(ChatError):
-        share.weigh(Spent(20))
+        weigh(share, 20)
     clock.advance(DAY_S / 2)
-    share.weigh(Spent(20))
-    share.weigh(Spent(100))
+    weigh(share, 20)
+    weigh(share, 100)
     with pytest.raises(ChatError):
-        share.weigh(Spent(101))
+        weigh(share, 101)
     share.give_back(await spend(store, caller, Spent(30), 2, at=clock.now))
     assert await store.spent(caller.tenant, caller.key_id, day_of(clock.now)) == Spent(30)
     share = await taken(some, caller)
-    share.weigh(Spent(70))
+    weigh(share, 70)
     with pytest.raises(ChatError):
-        share.weigh(Spent(71))
+        weigh(share, 71)
 
 
 async def test_a_run_that_ended_before_midnight_is_not_counted_after_it() -> None:
@@ -250,7 +255,7 @@ async def test_a_run_that_ended_before_midnight_is_not_counted_after_it() -> Non
     clock.advance(DAY_S / 2)
     new = await taken(some, caller)
     old.give_back(closing)
-    new.weigh(Spent(100))
+    weigh(new, 100)
 
 
 async def test_a_key_without_a_budget_is_told_what_it_spent() -> None:

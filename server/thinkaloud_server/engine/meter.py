@@ -21,7 +21,7 @@ from thinkaloud_server.core.delta import (
 )
 from thinkaloud_server.core.message import ImagePart, Message, TextPart, ToolCall, ToolResult
 from thinkaloud_server.core.request import Tool
-from thinkaloud_server.core.usage import Spent, Usage
+from thinkaloud_server.core.usage import Usage
 
 if TYPE_CHECKING:
     from thinkaloud_server.engine.quota import Share
@@ -73,12 +73,14 @@ class Meter:
 
     def _weigh(self) -> None:
         self._due = self._said + WEIGHED_BYTES
-        usage = estimated(self._told, asked_bytes=self._asked, said_bytes=self._said)
-        spent = Spent.of(self._costed(usage) if self._share.costs else usage)
-        if self._finished:  # what is told of a whole answer takes nothing back of it
-            self._share.use(spent)
-        else:
-            self._share.weigh(spent)
+        asked, said = _at_least(self._told, self._asked, self._said)
+        cost_usd = 0.0
+        if self._share.costs:
+            usage = estimated(self._told, asked_bytes=self._asked, said_bytes=self._said)
+            cost_usd = self._costed(usage).cost_usd or 0.0
+        self._share.use(asked + said, cost_usd)
+        if not self._finished:  # what is told of a whole answer takes nothing back of it
+            self._share.check_passed()
 
 
 def counted(answer: Answer, asked_bytes: Callable[[], int], *, unheard: bool) -> Usage:
@@ -97,11 +99,18 @@ def counted(answer: Answer, asked_bytes: Callable[[], int], *, unheard: bool) ->
 
 def estimated(usage: Usage, *, asked_bytes: int, said_bytes: int) -> Usage:
     """What the provider told so far, with estimates where it told less; of a changed count the cost is not known."""
-    asked = usage.input_tokens or asked_bytes // BYTES_A_TOKEN
-    said = max(usage.output_tokens, said_bytes // BYTES_A_TOKEN)
+    asked, said = _at_least(usage, asked_bytes, said_bytes)
     if (asked, said) == (usage.input_tokens, usage.output_tokens):
         return usage
     return Usage(asked, said, usage.reasoning_tokens, usage.cached_tokens)
+
+
+def _at_least(usage: Usage, asked_bytes: int, said_bytes: int) -> tuple[int, int]:
+    said = said_bytes // BYTES_A_TOKEN
+    return (
+        usage.input_tokens or asked_bytes // BYTES_A_TOKEN,
+        said if said > usage.output_tokens else usage.output_tokens,
+    )
 
 
 def weight_of(messages: Iterable[Message], tools: Iterable[Tool]) -> int:

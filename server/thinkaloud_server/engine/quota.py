@@ -168,7 +168,9 @@ class Quotas:
 class Share:
     """What one run uses of its key's account. Each `take` is given back exactly once, whatever happened."""
 
-    __slots__ = ("_cost_usd_max", "_name", "_owner", "_quotas", "_tokens_max", "_used", "account", "holders")
+    __slots__ = (
+        *("_cost_usd", "_cost_usd_max", "_name", "_owner", "_quotas", "_tokens", "_tokens_max", "account", "holders"),
+    )
 
     def __init__(
         self,
@@ -186,7 +188,8 @@ class Share:
         self._name = name
         self._tokens_max = tokens_max
         self._cost_usd_max = cost_usd_max
-        self._used = Spent()
+        self._tokens = 0
+        self._cost_usd = 0.0
 
     @property
     def limited(self) -> bool:
@@ -203,9 +206,15 @@ class Share:
         if self._left() <= 0:
             raise self._exceeded()
 
-    def weigh(self, used: Spent) -> None:
-        """The run has used so much until now. Raises ChatError(BUDGET_EXCEEDED) when that passes the budget."""
-        self.use(used)
+    def use(self, tokens: int, cost_usd: float) -> None:
+        """The run has used so much until now."""
+        account = self.account
+        account.live_tokens += tokens - self._tokens
+        account.live_usd += cost_usd - self._cost_usd
+        self._tokens, self._cost_usd = tokens, cost_usd
+
+    def check_passed(self) -> None:
+        """Raises ChatError(BUDGET_EXCEEDED) when more than the budget is used."""
         if self._left() < 0:
             self.account.turn_to(day_of(self._quotas.clock.time()))
             if self._left() < 0:
@@ -216,29 +225,24 @@ class Share:
         account = self.account
         self.holders -= 1
         if closing is not None:
-            self.use(Spent())
+            self.use(0, 0.0)
             if account.settled is not None:
                 day = day_of(closing.ended_at)
                 account.turn_to(day)
                 if day == account.day:
                     account.settled += closing.spent
         if not self.holders:
-            self.use(Spent())
+            self.use(0, 0.0)
             del account.shares[self._name or self]
             if not account.shares:
                 self._quotas.drop(self._owner)
 
-    def use(self, used: Spent) -> None:
-        """The run has used so much until now, and nothing can be saved any more."""
-        self.account.live_tokens += used.tokens - self._used.tokens
-        self.account.live_usd += used.cost_usd - self._used.cost_usd
-        self._used = used
-
     def _left(self) -> float:
         """What is left of the budget: 0 when one of its limits is reached, less when it is passed."""
         tokens = self._tokens_max - self.account.tokens if self._tokens_max else 1
-        cost_usd = self._cost_usd_max - self.account.cost_usd if self._cost_usd_max else 1.0
-        return min(tokens, cost_usd)
+        if not self._cost_usd_max:
+            return tokens
+        return min(tokens, self._cost_usd_max - self.account.cost_usd)
 
     def _exceeded(self) -> ChatError:
         now = self._quotas.clock.time()
