@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import grpc
 import pytest
@@ -42,15 +43,18 @@ async def test_a_client_that_reads_nothing_is_cut_and_can_go_on_where_it_was() -
 
 
 async def test_a_client_that_reads_slowly_is_not_cut() -> None:
-    engine = FakeEngine([*[Token("x" * 8000)] * 60, complete()])
-    async with serving(engine, limits=Limits(stall_timeout_s=0.25), options=TIGHT) as served:
+    engine = FakeEngine([*[Token("x" * 8000)] * 500, complete()])
+    async with serving(engine, limits=Limits(stall_timeout_s=1.0), options=TIGHT) as served:
         call = served.chat.Chat(ASK)
         got = 0
-        # In all far longer than the stall timeout, each wait far shorter.
+        began = time.monotonic()
+        # In all twice the stall timeout, and no wait near it: a write waits for half of the window of HTTP/2 to be read
+        # (4 messages), or for all of it, which is some 30 ms here and several times that on a busy machine.
         while await call.read() is not grpc.aio.EOF:
             got += 1
-            await asyncio.sleep(0.02)
-        assert got == 62
+            await asyncio.sleep(0.004)
+        assert got == 502
+        assert time.monotonic() - began > 2.0
 
 
 @ON_A_SOCKET
