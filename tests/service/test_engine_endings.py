@@ -41,6 +41,31 @@ async def test_draining_refuses_new_runs_lets_live_ones_end_and_interrupts_the_r
         assert (error.code, error.partial) == ("RUN_INTERRUPTED", True)
 
 
+async def test_a_turn_that_waits_in_a_queue_does_not_begin_in_a_drain() -> None:
+    released = asyncio.Event()
+
+    async def slow(request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
+        await released.wait()
+        yield answer("in time")
+
+    provider = ScriptedProvider(slow, held(TextDelta("never")))
+    async with engine_of(provider) as engine:
+        first = await engine.begin(T, turn())
+        async with engine.watch(T, first.run_id) as watch:
+            await watch.read(5.0)
+            again = turn(conversation_id=first.conversation_id, on_busy="queue")
+            queued = asyncio.create_task(engine.begin(T, again))
+            assert not (await asyncio.wait((queued,), timeout=0.05))[0]
+            draining = asyncio.create_task(engine.drain(5.0))
+            await asyncio.sleep(0)
+            released.set()
+            with pytest.raises(ChatError) as caught:
+                await queued
+            assert caught.value.reason is ErrorReason.DRAINING
+        await draining
+        assert len(provider.requests) == 1
+
+
 async def test_a_full_engine_refuses_new_runs_and_still_replays_old_ones() -> None:
     async with engine_of(ScriptedProvider(held(TextDelta("x"))), runs_max=1) as engine:
         asked = turn(idempotency_key="k", request_hash="h")
