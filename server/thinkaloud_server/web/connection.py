@@ -24,8 +24,9 @@ from starlette.types import Receive, Scope, Send
 from thinkaloud_server.web import words
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller, Metadata
-from thinkaloud_server.web.error import HttpError
+from thinkaloud_server.web.error import HttpError, allowance
 from thinkaloud_server.web.fill import fill
+from thinkaloud_server.web.flood import Flood
 from thinkaloud_server.web.hold import Gate, Hold
 from thinkaloud_server.web.route import Socket
 from thinkaloud_server.web.session import (
@@ -118,6 +119,7 @@ class Connection:
         self._stream: asyncio.Task[None] | None = None
         self._sending = 0
         self._began_at = self._sent_at = self._heard_at = self._clock()
+        self._flood = Flood(settings.messages_per_s, settings.messages_burst, self._heard_at)
         self._parting: Sequence[Action] = ()
 
     async def serve(self, opening: Callable[[], Message] | None) -> None:
@@ -157,6 +159,8 @@ class Connection:
                 await self._open_named()
                 while (message := await self._receive())["type"] == "websocket.receive":
                     self._heard_at = self._clock()
+                    if not await self._is_slow_enough():
+                        continue
                     if self._session.said_all and self._stream is not None:
                         # For the client the turn is over; its next one must not meet the end that is on its way.
                         await asyncio.wait((self._stream,), timeout=_ENDING_S)
@@ -204,6 +208,16 @@ class Connection:
 
     def _called_with(self) -> Metadata:
         return self._metadata if self._hold is None else self._hold.metadata
+
+    async def _is_slow_enough(self) -> bool:
+        match self._flood.heard(self._heard_at):
+            case "near":
+                await self._do(self._session.hurried())
+            case "over":
+                # Whoever talks like this may not be listening.
+                await self._part(self._session.flooded(self._settings.messages_per_s))
+                return False
+        return True
 
     def _heard(self, message: MutableMapping[str, Any]) -> list[Action]:
         text = message.get("text")
@@ -261,11 +275,16 @@ class Connection:
     async def _write(self, method: MethodDescriptor, message: Message) -> None:
         session, send = self._session, self._send
         async with self._caller.stream(method, message, self._called_with()) as messages:
+            untold = True
             async for each in messages:
                 case, data, sequence, run_id = event_of(each)
                 if run_id:
                     await self._do(session.named(run_id))
                 await send({"type": "websocket.send", "text": session.frame(case, data, sequence)})
+                if untold:
+                    untold = False
+                    if (allowed := allowance(await messages.headers())) is not None:
+                        await self._do(session.allowed(*allowed))
 
     async def _stop(self, fields: dict[str, Any]) -> None:
         """Answered by the end of the stream; only a failure is an answer of its own."""
@@ -275,7 +294,7 @@ class Connection:
             request = _filled(method, fields)()
             await self._caller.unary(method, request, self._called_with(), self._settings.stop_timeout_s)
         except HttpError as error:
-            await self._do(self._session.failed(error))
+            await self._do(self._session.not_stopped(error))
 
     async def _close(self, code: int, reason: str) -> None:
         if self._stream is not asyncio.current_task():

@@ -18,8 +18,9 @@ from thinkaloud.v1 import error_face_pb2, errors_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _PREFIX = "ERROR_REASON_"
-# Goes on to the caller as a header of the same name.
-_TOLD = frozenset({"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"})
+# Goes on to the caller as headers of the same names.
+_ALLOWANCE = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+_TOLD = frozenset(_ALLOWANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,16 @@ def from_rpc(error: grpc.aio.AioRpcError) -> HttpError:
 def headers_of(metadata: Any) -> list[tuple[str, str]]:
     """What the service sent ahead of its answer, or with its refusal, that is for the caller too."""
     return [(key, value) for key, value in metadata or () if key in _TOLD and isinstance(value, str)]
+
+
+def allowance(headers: Sequence[tuple[str, str]]) -> tuple[int, int, int] | None:
+    """The caller's limit, what is left of it, and in how many seconds there is one more; None where none is told."""
+    told = dict(headers)
+    try:
+        limit, remaining, reset_s = (int(told[name]) for name in _ALLOWANCE)
+    except (KeyError, ValueError):
+        return None
+    return limit, remaining, reset_s
 
 
 def _details(trailing: Any) -> Iterator[Any]:

@@ -31,6 +31,11 @@ DONE = 1000
 GOING_AWAY = 1001
 POLICY = 1008
 
+_TOO_FAST = 4429
+
+# Warned is who has a tenth of its limit left, or so few requests.
+_NEAR_SHARE = 10
+_NEAR_COUNT = 3
 # So many refusals, and no event of any stream between them: this client will not mend. Pings and stops between them
 # say nothing about that.
 _REFUSALS_MAX = 20
@@ -115,7 +120,8 @@ class Session:
     one closes after its first stream; a `strange` one is nobody's yet."""
 
     __slots__ = (
-        *("_draining", "_head", "_last_case", "_refusals", "_request_id", "_run_id", "_single", "_takes", "_turn"),
+        *("_draining", "_head", "_last_case", "_refusals", "_request_id", "_run_id", "_single", "_takes", "_too_fast"),
+        "_turn",
         "state",
     )
 
@@ -140,6 +146,8 @@ class Session:
         self._head = _DATA
         self._last_case = ""
         self._refusals = 0
+        # A turn was refused because its sender is too fast, and none was let in since.
+        self._too_fast = False
 
     def opened(self) -> None:
         """The address has named everything: the stream begins without a message."""
@@ -210,7 +218,9 @@ class Session:
         began = bool(self._last_case)
         self._last_case = ""
         said: list[Action] = [] if error is None or told else [self._error(error)]
-        if error is not None and error.close:
+        if began:
+            self._too_fast = False
+        if error is not None and error.close and not self._is_spared(error):
             return said + self._close(error.close, error.code, error.message)
         if error is not None and not began and not error.retryable and (weary := self._weary(error)):
             return said + weary
@@ -244,6 +254,25 @@ class Session:
     def unknown(self, auth_s: float) -> list[Action]:
         """Nobody said for so long whose socket this is."""
         error = HttpError("AUTH_REQUIRED", f"nobody said within {auth_s:g} s who calls")
+        return self._close(error.close, error.code, error.message)
+
+    def not_stopped(self, error: HttpError) -> list[Action]:
+        """The run could not be asked to stop."""
+        return [self._error(error)] if self._is_spared(error) else self.failed(error)
+
+    def allowed(self, limit: int, remaining: int, reset_s: int) -> list[Action]:
+        """What is left of the caller's limit after this turn: nothing is said while it is much."""
+        if remaining > max(limit // _NEAR_SHARE, _NEAR_COUNT):
+            return []
+        return self._near(f"{remaining} of {limit} requests a minute are left; there is one more in {reset_s} s")
+
+    def hurried(self) -> list[Action]:
+        """Messages come nearly too fast."""
+        return self._near("messages come faster than they may: slow down, or the socket is closed")
+
+    def flooded(self, per_s: float) -> list[Action]:
+        """Messages came too fast."""
+        error = HttpError("RATE_LIMITED", f"a socket may say {per_s:g} messages a second")
         return self._close(error.close, error.code, error.message)
 
     def idle(self, idle_s: float) -> list[Action]:
@@ -301,6 +330,18 @@ class Session:
         if self._refusals < _REFUSALS_MAX:
             return []
         return self._close(POLICY, error.code, f"{self._refusals} messages in a row were refused")
+
+    def _is_spared(self, error: HttpError) -> bool:
+        """The first turn that is refused for being too soon leaves the socket open; going on after it does not."""
+        if error.close != _TOO_FAST or self._too_fast or self._single or isinstance(self.state, Strange | Closed):
+            return False
+        self._too_fast = True
+        return True
+
+    def _near(self, message: str) -> list[Action]:
+        if isinstance(self.state, Closed):
+            return []
+        return [Say(_about("warning", _encode({"code": "RATE_LIMIT_NEAR", "message": message})))]
 
     def _error(self, error: HttpError) -> Say:
         return Say(_about(words.ERROR, event_data(error, self._request_id, partial=False)))

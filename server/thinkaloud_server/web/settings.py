@@ -19,9 +19,9 @@ class WebSettings:
     may read answers and open streams; none by default, which is CORS switched off. `retry_ms` is how long EventSource
     waits before it comes back. A reader that takes nothing for `stall_timeout_s` is let go. A body may take
     `body_timeout_s`; a form with a file, of at most `upload_bytes`, may be silent for so long. A message on a WebSocket
-    has at most `message_bytes`; a socket where nothing runs and nothing is asked for `idle_timeout_s` is closed. A
-    socket that did not say whose it is has `auth_timeout_s` to do so. `info` is what `/` and the documentation say of
-    the server.
+    has at most `message_bytes`; a socket that says more than `messages_per_s`, and `messages_burst` at once, is closed
+    (0 is no limit), and so is one where nothing runs and nothing is asked for `idle_timeout_s`. A socket that did not
+    say whose it is has `auth_timeout_s` to do so. `info` is what `/` and the documentation say of the server.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -34,6 +34,8 @@ class WebSettings:
     retry_ms: int = 1000
     stall_timeout_s: float = 90.0
     message_bytes: int = MESSAGE_BYTES_MAX
+    messages_per_s: float = 20.0
+    messages_burst: int = 40
     idle_timeout_s: float = 300.0
     stop_timeout_s: float = 30.0
     auth_timeout_s: float = 10.0
