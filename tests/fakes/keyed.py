@@ -65,4 +65,4 @@ async def keyed_server(
         face = HttpFace(web_app(server.local))
         http = await face.start("127.0.0.1:0")
         stack.push_async_callback(face.stop, 1.0)
-        yield Whole(f"127.0.0.1:{port}", engine, http)
+        yield Whole(f"127.0.0.1:{port}", engine, http, server.throttle)

@@ -23,6 +23,7 @@ from thinkaloud_server.app.wiring import assemble
 from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.engine.engine import Engine
 from thinkaloud_server.identity.key import key_id_of
+from thinkaloud_server.rpc.throttle import Throttle
 
 LAUNCH = "import sys; from thinkaloud_server.app.cli import main; sys.exit(main())"
 
@@ -34,6 +35,7 @@ class Whole:
     address: str
     engine: Engine
     http: str
+    throttle: Throttle
     admin: str = ""
 
 
@@ -61,7 +63,7 @@ async def whole_server(
         if assembly.admin is not None:
             stack.push_async_callback(assembly.admin.close)
             admin = f"127.0.0.1:{await assembly.admin.start('127.0.0.1', 0)}"
-        yield Whole(f"127.0.0.1:{port}", assembly.engine, http, admin)
+        yield Whole(f"127.0.0.1:{port}", assembly.engine, http, assembly.server.throttle, admin)
 
 
 # For `whole_server`: callers must bring a key.

@@ -134,6 +134,19 @@ async def test_a_thousand_wrong_keys_are_not_all_looked_at_and_a_neighbour_at_wo
         PEER.reset(with_address)
 
 
+async def test_a_method_that_is_open_to_all_is_no_way_to_guess() -> None:
+    keys = Keys()
+    here = PEER.set("ipv4:127.0.0.1:1")
+    try:
+        async with limited(Rates(auth_failures_per_minute=5), keys) as served:
+            wrong = (bearer(f"bad-{number}") for number in range(20))
+            ends = Counter([await told(served.system.GetHealth(HEALTH, metadata=each)) for each in wrong])
+            assert ends == {"": 5, "AUTH_RATE_LIMITED": 15}
+            await served.system.GetHealth(HEALTH)
+    finally:
+        PEER.reset(here)
+
+
 @ON_A_SOCKET
 async def test_a_guesser_at_one_address_does_not_keep_others_out() -> None:
     rates = Rates(auth_failures_per_minute=3, trusted_proxies=(NETWORK,))

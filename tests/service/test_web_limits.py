@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
+from fakes.sockets import CHAT, client_of, names
+from fakes.stubs import stubs
 from fakes.toy import LIMITS, toy_server, toy_service
 from fakes.web import http_server
-from fakes.whole import whole_server
+from fakes.whole import ASKING, made_key, whole_server
+from thinkaloud.v1 import system_service_pb2
 from thinkaloud_server.app.gateway import telling_whom
 from thinkaloud_server.web.app import web_app
 
@@ -125,3 +130,70 @@ async def test_a_gateway_says_for_whom_it_calls(tmp_path: Path, caplog: pytest.L
     records: list[Any] = [record for record in caplog.records if record.getMessage() == "rpc_completed"]
     assert [record.address for record in records] == ["203.0.113.7"] * 4 + ["127.0.0.1"]
     assert {record.peer.partition(":")[0] for record in records} == {"ipv4"}
+
+
+async def test_a_thousand_wrong_keys_in_a_burst_and_a_good_one_elsewhere_is_unaffected(tmp_path: Path) -> None:
+    at_once, limit = 20, 30
+    key = made_key(tmp_path, "hers", "read")
+    async with whole_server(
+        tmp_path,
+        identity=ASKING,
+        limits={"auth_failures_per_minute": limit},
+        server={"trusted_proxies": ["127.0.0.1"]},
+    ) as whole:
+        good, here, there = {"authorization": f"Bearer {key}"}, "203.0.113.1", "203.0.113.2"
+        async with httpx.AsyncClient(base_url=f"http://{whole.http}", timeout=30) as client:
+            wrong = iter([{"authorization": f"Bearer {key}{n}", "x-forwarded-for": here} for n in range(1000)])
+
+            async def guess() -> list[httpx.Response]:
+                return [await client.get(INFO, headers=each) for each in wrong]
+
+            answers = [each for some in await asyncio.gather(*(guess() for _ in range(at_once))) for each in some]
+            ends = Counter(each.json()["error"]["code"] for each in answers)
+            # Those that were under way together have all been looked at.
+            assert limit <= ends["AUTH_INVALID"] < limit + at_once
+            assert ends["AUTH_RATE_LIMITED"] == 1000 - ends["AUTH_INVALID"]
+            refused = next(each for each in answers if each.status_code == 429)
+            assert 0 < int(refused.headers["retry-after"]) <= 60
+            ends_of = {
+                place: (await client.get(INFO, headers={**good, "x-forwarded-for": place})).status_code
+                for place in (here, there)
+            }
+            assert ends_of == {here: 429, there: 200}
+
+
+async def test_a_key_has_its_limit_over_every_face_together(tmp_path: Path) -> None:
+    key, other = (("authorization", f"Bearer {made_key(tmp_path, 'hers', 'read', 'chat')}") for _ in range(2))
+    async with (
+        whole_server(tmp_path, identity=ASKING, limits={"requests_per_minute": 6}) as whole,
+        httpx.AsyncClient(base_url=f"http://{whole.http}", timeout=30, headers=[key]) as client,
+        stubs(whole.address) as caller,
+    ):
+        assert told(await client.get(INFO)) == [6, 5]
+        assert told(await client.post("/api/v1/chat/message", json=ASK)) == [6, 4]
+        assert told(await client.post("/api/v1/chat/stream-sse", json=ASK)) == [6, 3]
+        await caller.system.GetInfo(system_service_pb2.GetInfoRequest(), metadata=(key,))
+        async with client_of(f"ws://{whole.http}{CHAT}", additional_headers=dict([key])) as socket:
+            frames = await socket.turn(**ASK)
+            assert [each["data"]["code"] for each in frames if each["event"] == "warning"] == ["RATE_LIMIT_NEAR"]
+            assert told(await client.get(INFO)) == [6, 0]
+            (refused,) = await socket.turn(**ASK)
+            assert refused["data"]["code"] == "RATE_LIMITED"
+        assert (await client.get(INFO)).status_code == 429
+        assert (await client.get(INFO, headers=[other])).status_code == 200
+
+
+async def test_sockets_of_one_key_have_a_limit_before_they_are_open(tmp_path: Path) -> None:
+    keys = [made_key(tmp_path, "hers", "read", "chat") for _ in range(2)]
+    headers = [{"authorization": f"Bearer {key}"} for key in keys]
+    limits = {"sockets_per_key": 2}
+    async with whole_server(tmp_path, identity=ASKING, limits=limits) as whole, AsyncExitStack() as stack:
+        url = f"ws://{whole.http}{CHAT}"
+        for _ in range(2):
+            await stack.enter_async_context(client_of(url, additional_headers=headers[0]))
+        with pytest.raises(InvalidStatus) as caught:
+            await stack.enter_async_context(client_of(url, additional_headers=headers[0]))
+        assert caught.value.response.status_code == 429
+        assert b"TOO_MANY_CONNECTIONS" in (caught.value.response.body or b"")
+        socket = await stack.enter_async_context(client_of(url, additional_headers=headers[1]))
+        assert names(await socket.turn(**ASK))[-1] == "complete"

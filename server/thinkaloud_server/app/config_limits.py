@@ -38,6 +38,7 @@ class LimitsSection(Section):
     streams_per_key: Count | None = None
     sockets_per_key: Count | None = None
     connections_per_address: Count | None = None
+    socket_messages_per_s: Count = 20
     runs_per_key: Annotated[int, Field(ge=0)] = 32
     tokens_per_day: Annotated[int, Field(ge=0)] = 0
     cost_usd_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

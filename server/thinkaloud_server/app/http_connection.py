@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from thinkaloud_server.app.gathering import Gathering
+from thinkaloud_server.app.socket_protocol import SocketProtocol
+from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.web.asked import request_id_of
-from thinkaloud_server.web.error import HttpError, envelope
+from thinkaloud_server.web.error import HttpError, envelope, refusal_headers
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +27,7 @@ logger = logging.getLogger(__name__)
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_TIMEOUT_S = 10.0
 WRITE_BUFFER_BYTES = 64 * 1024
+_FULL_RETRY_S = 1.0
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -31,15 +36,32 @@ class HttpConnection(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _reading_head = False
+    # Lets a connection from a peer in, as long as it is entered, or raises ChatError; nobody is refused without.
+    admit: Callable[[str], AbstractContextManager[None]] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(cast(asyncio.Transport, Gathering(transport)))
         if self.scheme == "https":
             # As without TLS; its own limit lets half a megabyte wait for each reader that stopped.
             transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self._place = ExitStack()
+        try:
+            if self.admit is not None:
+                self._place.enter_context(self.admit(peer_of(self.client)))
+        except ChatError as error:
+            self._refuse(HttpError(error.reason.value, error.message, retry_after_s=_FULL_RETRY_S))
+            return
         self._await_head()
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # The connection is the socket's from now on, and so is its place.
+        socket = self.transport.get_protocol()
+        assert isinstance(socket, SocketProtocol)
+        socket.place = self._place.pop_all()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._place.close()
         self._head_arrived()
         super().connection_lost(exc)
 
@@ -107,7 +129,16 @@ class HttpConnection(HttpToolsProtocol):
                 "content-type: application/json",
                 f"content-length: {len(body)}",
                 f"x-request-id: {request_id}",
+                *(f"{name}: {value}" for name, value in refusal_headers(error)),
                 "connection: close",
             ]
             self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
         self.transport.close()
+
+
+def peer_of(client: Any) -> str:
+    """In the words of grpc, so that one log has one form."""
+    if not client:
+        return "unknown"
+    host, port = client[0], client[1]
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

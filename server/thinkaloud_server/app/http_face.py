@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 import uvicorn
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thinkaloud_server.app import http_connection
 from thinkaloud_server.app.config import is_loopback, split_address
-from thinkaloud_server.app.http_connection import HttpConnection
+from thinkaloud_server.app.http_connection import HttpConnection, peer_of
 from thinkaloud_server.app.socket_protocol import SocketProtocol
 from thinkaloud_server.rpc.local import PEER
 from thinkaloud_server.web.asked import request_id_of
@@ -54,11 +54,13 @@ class HttpFace:
         message_bytes: int = MESSAGE_BYTES_MAX,
         stall_timeout_s: float = 90.0,
         sockets: Sockets | None = None,
+        admit: Callable[[str], AbstractContextManager[None]] | None = None,
     ) -> None:
         """`message_bytes` is the most that a WebSocket message has. Where the application does not end its `sockets` by
         itself, they are closed."""
         self._app = app
         self._sockets = sockets
+        self._admit = admit
         self._draining = False
         self._stopping = False
         self._websockets: set[Send] = set()
@@ -81,7 +83,7 @@ class HttpFace:
             log_config=None,
             access_log=False,
             server_header=False,
-            # Whose word a forwarded address is taken for is configuration that there is none of yet.
+            # Whose word is taken for a forwarded address is decided in one place for all faces (rpc/address.py).
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             workers=1,
@@ -124,7 +126,9 @@ class HttpFace:
             before.close()
 
     def _connection(self) -> HttpConnection:
-        return HttpConnection(config=self._config, server_state=self._server.server_state, app_state={})
+        made = HttpConnection(config=self._config, server_state=self._server.server_state, app_state={})
+        made.admit = self._admit
+        return made
 
     @property
     def open(self) -> int:
@@ -183,7 +187,7 @@ class HttpFace:
             await self._refuse(scope, send)
             return
         # Every request has a task of its own, and so a context of its own.
-        PEER.set(_peer(scope.get("client")))
+        PEER.set(peer_of(scope.get("client")))
         if scope["type"] == "websocket":
             self._websockets.add(send)
         try:
@@ -230,11 +234,3 @@ async def _listener(address: str) -> socket.socket:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, place = found[0]
     return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
-
-
-def _peer(client: Any) -> str:
-    """In the words of grpc, so that one log has one form."""
-    if not client:
-        return "unknown"
-    host, port = client[0], client[1]
-    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

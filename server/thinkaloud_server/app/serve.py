@@ -112,6 +112,8 @@ def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         stall_timeout_s=server.stall_timeout_s,
         message_bytes=server.websocket_message_bytes_max,
         idle_timeout_s=server.websocket_idle_timeout_s,
+        messages_per_s=config.limits.socket_messages_per_s,
+        messages_burst=2 * config.limits.socket_messages_per_s,
         info=about(limits_of(config)),
     )
     app = web_app(assembly.server.local, settings)
@@ -120,6 +122,7 @@ def http_face(config: Config, assembly: Assembly) -> HttpFace | None:
         message_bytes=server.websocket_message_bytes_max,
         stall_timeout_s=server.stall_timeout_s,
         sockets=app,
+        admit=assembly.server.throttle.connection,
     )
 
 

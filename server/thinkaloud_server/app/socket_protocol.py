@@ -8,6 +8,7 @@ already waits, gives the client a moment to read them, and then drops the connec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -17,7 +18,14 @@ from thinkaloud_server.web.connection import CUT
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """For `uvicorn.Config(ws=SocketProtocol)`."""
+    """For `uvicorn.Config(ws=SocketProtocol)`. `place` is what is given back when the connection is gone."""
+
+    place: ExitStack | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.place is not None:
+            self.place.close()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

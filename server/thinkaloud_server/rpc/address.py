@@ -41,6 +41,12 @@ def caller_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -
     return str(found)
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether it is one of those proxies."""
+    near = _of_peer(peer)
+    return near is not None and _is_in(near, trusted)
+
+
 @lru_cache(maxsize=4096)
 def counted_as(address: str) -> str:
     """As whom it is counted: itself, and with IPv6 everybody of its /64."""

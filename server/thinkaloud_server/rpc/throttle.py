@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.identity import Identity
-from thinkaloud_server.rpc.address import Network, counted_as
+from thinkaloud_server.rpc.address import Network, caller_of, counted_as, is_trusted
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.slots import Slots
 from thinkaloud_server.rpc.window import Tally, Window, admit
@@ -69,6 +69,7 @@ class Throttle:
         self._streaming = frozenset(streaming)
         self._known: OrderedDict[int, None] = OrderedDict()
         self._streams = Slots(ErrorReason.TOO_MANY_STREAMS, "streams")
+        self._connections = Slots(ErrorReason.TOO_MANY_CONNECTIONS, "connections")
         self._sockets = Slots(ErrorReason.TOO_MANY_CONNECTIONS, "WebSockets")
 
     @property
@@ -86,6 +87,11 @@ class Throttle:
     def sockets(self) -> int:
         """How many are open."""
         return self._sockets.open
+
+    @property
+    def connections(self) -> int:
+        """How many are open over HTTP."""
+        return self._connections.open
 
     @asynccontextmanager
     async def by_address(self, call: Call) -> AsyncIterator[None]:
@@ -130,6 +136,15 @@ class Throttle:
         return self._sockets.held(
             _holder(call, identity), _own(identity.allowance.sockets, self._rates.sockets_per_key)
         )
+
+    def connection(self, peer: str) -> AbstractContextManager[None]:
+        """One HTTP connection from there, as long as it stands; proxies that are trusted have as many as they like.
+
+        Raises ChatError(TOO_MANY_CONNECTIONS).
+        """
+        rates = self._rates
+        limit = 0 if is_trusted(peer, rates.trusted_proxies) else rates.connections_per_address
+        return self._connections.held(counted_as(caller_of(peer, (), ())), limit)
 
     async def _check_guesses(self, failures: Tally, who: str, limit: int, credential: str) -> None:
         counted = await failures.look(who, limit)
