@@ -131,6 +131,15 @@ async def test_who_was_refused_is_not_asked_about_before_there_is_room() -> None
     assert shared.asked == 4
 
 
+async def test_a_flood_that_waits_for_its_turn_asks_no_more_than_it_must() -> None:
+    clock, shared = FakeClock(), Failing()
+    counting = SharedWindow(shared, window(clock)[0], clock)
+    shared.refuses_for_s = 30
+    told = await asyncio.gather(*(counting.hit("k", 2) for _ in range(1000)))
+    assert set(told) == {Counted(False, 2, 0, 30)}
+    assert shared.asked <= 32
+
+
 async def test_a_mistake_of_ours_is_no_failure_of_the_store() -> None:
     clock, shared = FakeClock(), Failing()
     shared.broken = ZeroDivisionError()

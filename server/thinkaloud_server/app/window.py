@@ -31,7 +31,8 @@ KEYS_MAX = 20_000
 # A call waits so long for Redis, and after a failure none asks it for a while.
 REDIS_WAIT_S = 1.0
 REDIS_REST_S = 5.0
-_REDIS_CONNECTIONS = 64
+_REDIS_AT_ONCE = 32
+_REDIS_CONNECTIONS = 2 * _REDIS_AT_ONCE  # keys and addresses
 
 
 class BoundedStorage(MemoryStorage):
@@ -152,22 +153,33 @@ class SharedWindow:
         self._clock = clock
         self._failed = failed
         self._asked_again_at = 0.0
+        self._turns = asyncio.Semaphore(_REDIS_AT_ONCE)
         self._full: dict[tuple[str, int], float] = {}
 
     async def hit(self, who: str, limit: int) -> Counted:
+        known = self._refused(who, limit)
+        if known is None and self._clock.monotonic() >= self._asked_again_at:
+            # Time that passes in our own queue is none that the store took: whoever waits may know more at its turn.
+            async with self._turns:
+                known = self._refused(who, limit) or await self._ask(who, limit)
+        return known or await self._own.hit(who, limit)
+
+    def _refused(self, who: str, limit: int) -> Counted | None:
         now = self._clock.monotonic()
-        if (left_s := self._full.get((who, limit), now) - now) > 0:
-            return Counted(False, limit, 0, left_s)
-        if now >= self._asked_again_at:
-            try:
-                async with asyncio.timeout(REDIS_WAIT_S):
-                    counted = await self._shared.hit(who, limit)
-            except (StorageError, TimeoutError, OSError) as error:
-                self._fail(error)
-            else:
-                self._note(who, counted)
-                return counted
-        return await self._own.hit(who, limit)
+        left_s = self._full.get((who, limit), now) - now
+        return Counted(False, limit, 0, left_s) if left_s > 0 else None
+
+    async def _ask(self, who: str, limit: int) -> Counted | None:
+        if self._clock.monotonic() < self._asked_again_at:
+            return None
+        try:
+            async with asyncio.timeout(REDIS_WAIT_S):
+                counted = await self._shared.hit(who, limit)
+        except (StorageError, TimeoutError, OSError) as error:
+            self._fail(error)
+            return None
+        self._note(who, counted)
+        return counted
 
     def _note(self, who: str, counted: Counted) -> None:
         if counted.admitted:
