@@ -118,7 +118,7 @@ class Runs:
                 return made
             await self._make_way(tenant, turn, made.run)
             if self.draining:  # it began while this one waited
-                return await self._replayed(store, tenant, turn)
+                raise self._full()
 
     def _unclaimed(self, creating: asyncio.Task[Any]) -> None:
         """The caller left while its run was being stored; it was made all the same."""
