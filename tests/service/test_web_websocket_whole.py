@@ -73,12 +73,21 @@ async def followed(url: str, key: str) -> list[dict[str, Any]]:
 async def test_sockets_cut_at_fifty_random_points_lose_and_repeat_nothing(tmp_path: Path) -> None:
     dice = random.Random(391)
     made = 0
-    async with whole(tmp_path, chat_reply(TEXT, reasoning=REASONING, pace_s=0.0005)) as (provider, sockets):
-        for number in range(CUTS):
-            cuts = [Cut(dice.randrange(1, 30_000), reset=dice.random() < 0.7), Cut(dice.randrange(1, 9_000))]
-            async with CuttingProxy(sockets.address, cuts) as proxy:
+    reply = chat_reply(TEXT, reasoning=REASONING, pace_s=0.0005)
+    async with whole(tmp_path, reply) as (provider, sockets):
+        # Some side by side: a client that was cut waits for the close, and not for the machine.
+        room = asyncio.Semaphore(5)
+
+        async def one(number: int, cuts: list[Cut]) -> None:
+            nonlocal made
+            async with room, CuttingProxy(sockets.address, cuts) as proxy:
                 check_whole(await followed(f"ws://{proxy.address}{CHAT}", f"cut-{number}"))
                 made += proxy.cuts_made
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(CUTS):
+                first = Cut(dice.randrange(1, 30_000), hard=dice.random() < 0.7)
+                group.create_task(one(number, [first, Cut(dice.randrange(1, 9_000))]))
         assert len(provider.requests) == CUTS
         assert made >= CUTS
         await provider.wait_for(lambda each: each.busy_connections == 0)
