@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator
@@ -12,7 +12,9 @@ from pydantic import Field, field_validator
 from thinkaloud_server.app.config_section import Section
 from thinkaloud_server.engine.quota import KeyLimits
 from thinkaloud_server.rpc.address import Network
-from thinkaloud_server.rpc.throttle import Rates
+
+if TYPE_CHECKING:
+    from thinkaloud_server.rpc.throttle import Rates
 
 # Where callers are asked for a credential. Elsewhere there is one caller, or none is told from another: no limit.
 REQUESTS_PER_MINUTE = 600
@@ -78,6 +80,8 @@ class LimitsSection(Section):
 
     def rates(self, trusted_proxies: tuple[Network, ...], *, identified: bool) -> Rates:
         """What holds on a server that asks for credentials (`identified`), or on one that does not."""
+        # Only here: protobuf, which comes with it, is of no use to the commands that merely read settings.
+        from thinkaloud_server.rpc.throttle import Rates
 
         def effective(given: int | None, default: int) -> int:
             return given if given is not None else default if identified else 0
