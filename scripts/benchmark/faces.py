@@ -39,7 +39,7 @@ def streams(upstream: str, *, quick: bool, litellm: bool) -> None:
             # Shorter answers: it takes long.
             each["litellm"] = measure(proxy, upstream, "direct", streams=STREAMS, tokens=200, thought=20)
         speed_table(each)
-        first_table(merged, upstream, rounds=100 if quick else 400, turns=turns)
+        first_table(merged, upstream, rounds=50 if quick else 150, turns=turns)
 
 
 def unary(upstream: str, *, quick: bool) -> None:

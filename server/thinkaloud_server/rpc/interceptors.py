@@ -19,7 +19,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
@@ -41,13 +41,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 _OVERLOADED_RETRY_S = 1.0
 
 
-@asynccontextmanager
-async def around(call: Call, interceptors: Sequence[Interceptor]) -> AsyncIterator[None]:
+def around(call: Call, interceptors: Sequence[Interceptor]) -> AbstractAsyncContextManager[object]:
     """All of them around one call."""
-    async with AsyncExitStack() as stack:
-        for interceptor in interceptors:
-            await stack.enter_async_context(interceptor(call))
-        yield
+    return _Around(call, interceptors)
 
 
 @asynccontextmanager
@@ -141,6 +137,24 @@ def _of_run(complete: Complete) -> Mapping[str, Any]:
         "run_queue_ms": timing.queue_ms,
         "run_total_ms": timing.total_ms,
     }
+
+
+class _Around(AsyncExitStack):
+    """Itself the stack: another generator around one would cost every call."""
+
+    def __init__(self, call: Call, interceptors: Sequence[Interceptor]) -> None:
+        super().__init__()
+        self._call = call
+        self._interceptors = interceptors
+
+    async def __aenter__(self) -> Self:
+        try:
+            for interceptor in self._interceptors:
+                await self.enter_async_context(interceptor(self._call))
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
 
 
 class LoadShedding:

@@ -19,6 +19,7 @@ from thinkaloud.v1 import retired_pb2
 Headers = list[tuple[str, str]]
 
 
+@cache
 def retirement_of(declared: MethodDescriptor | FieldDescriptor) -> retired_pb2.Retired | None:
     """The option of a method or field; None for what is not retired."""
     option: Any = retired_pb2.retired if isinstance(declared, MethodDescriptor) else retired_pb2.retired_field
