@@ -35,7 +35,8 @@ Stream = Callable[[str, Callable[[str], None]], Awaitable[None]]
 class Load(msgspec.Struct):
     """What is asked of whom: `kind` is grpc, sse, ndjson, websocket, result (an answer awaited whole), direct or unary.
 
-    `tokens`, `thought` and `rate` are the provider's; `rounds` of `streams` at once follow each other.
+    `tokens`, `thought` and `rate` are the provider's, `text` is what unary requests say to the built-in model instead;
+    `rounds` of `streams` at once follow each other.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Load(msgspec.Struct):
     rate: float = 0
     rounds: int = 1
     store: bool = True
+    text: str = ""
 
 
 class Delta(msgspec.Struct):
@@ -251,7 +253,7 @@ async def requests(load: Load, stack: AsyncExitStack) -> dict[str, float]:
     """So many rounds of one request a connection, answered whole by the built-in model."""
     pool = web_wire.Pool(load.address)
     stack.callback(pool.close)
-    body = json.dumps({"text": "Hello", "model": "demo/plain", "store": load.store}).encode()
+    body = json.dumps({"text": load.text, "model": "demo/plain", "store": load.store}).encode()
     waits: list[float] = []
 
     async def ask() -> None:

@@ -43,27 +43,32 @@ def streams(upstream: str, *, quick: bool, litellm: bool) -> None:
 
 
 def unary(upstream: str, *, quick: bool) -> None:
-    """Requests that are answered whole by the built-in model; the log as it is by default."""
+    """Requests that are answered whole by the built-in model, in 8 and in 49 tokens; the log as it is by default."""
     rows = []
-    turns = 1 if quick else 3
+    turns = 1 if quick else 5
     with server(upstream, log="info") as target:
-        for store in (True, False):
+        for name, text, store in (
+            ("8 tokens, SQLite", "What is 17*23?", True),
+            ("49 tokens, SQLite", "Hello", True),
+            ("49 tokens, store: false", "Hello", False),
+        ):
 
-            def ask(kind: str, store: bool = store) -> Figures:
-                return measure(target, upstream, kind, streams=16, rounds=60 if quick else 400, store=store)
+            def ask(kind: str, text: str = text, store: bool = store) -> Figures:
+                return measure(target, upstream, kind, streams=16, rounds=60 if quick else 200, text=text, store=store)
 
-            seen = medians(("unary",), turns, "unary", ask)["unary"]
+            seen = medians(("unary",), turns, f"unary, {name}", ask)["unary"]
             rows.append(
                 (
-                    "SQLite" if store else "store: false",
+                    name,
                     f"{seen['requests'] / seen['wall_s']:,.0f}",
+                    core(seen),
                     f"{seen['server_cpu_s'] / seen['requests'] * 1e3:.2f}",
                     f"{seen['requests'] / seen['server_cpu_s']:,.0f}",
                     f"{seen['p50_ms']:.1f}",
                     f"{seen['p99_ms']:.1f}",
                 )
             )
-    head = ("", "requests/s", "server ms each", "of one core", "p50 ms", "p99 ms")
+    head = ("", "requests/s", "core", "server ms each", "of a whole core", "p50 ms", "p99 ms")
     table("POST chat/message of demo/plain, 16 connections", head, rows)
 
 
