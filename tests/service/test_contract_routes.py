@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # n
 from websockets.sync.client import connect
 
 from fakes.served import Served
+from thinkaloud_server.web.file import file_of
 from thinkaloud_server.web.route import holds_socket, routes_of, services_of_contract
 
 TABLE = routes_of(services_of_contract())
@@ -39,18 +40,20 @@ HEALTH = {
     *(f"agent_capacity.{name}" for name in ("max", "active", "available", "utilization")),
 }
 EVENTS = ("start", "complete")
+FILE = b"What is 17*23?"
 
 
 @dataclass(frozen=True)
 class Row:
     """A route, what is asked of it, and which fields its answer has: names with dots are inside, `[]` is the first of a
-    list. An answer that is a stream has its first and last event instead.
+    list. An answer that is a stream has its first and last event instead, one that is a file its bytes.
     """
 
     route: str
-    shape: set[str] | tuple[str, str]
+    shape: set[str] | tuple[str, str] | bytes
     query: str = ""
     body: dict[str, Any] | None = None
+    file: bytes | None = None
 
     @property
     def verb(self) -> str:
@@ -88,7 +91,11 @@ ROWS = [
     Row("GET system/status", {"status", "streaming_active", "live_runs", "watchers", "timestamp"}),
     Row("GET capabilities", {"capabilities", "current_model", "api_version", "version", "limits.text_chars"}),
     Row("GET identity", {"tenant", "key_id", "scopes", "models"}),
-    Row("POST identity/socket-tokens", {"token"}, body={}),
+    Row("POST identity/socket-tokens", {"token"}, body={"path": "/api/v1/chat/stream"}),
+    Row("POST upload", {"upload_id", "path", "filename", "content_type", "size_bytes"}, file=FILE),
+    Row("GET uploads", {"uploads[].upload_id", "next_page_token"}),
+    Row("GET uploads/{upload_id}", FILE),
+    Row("DELETE uploads/{upload_id}", set()),
     Row("GET token-usage", {"total.runs", "total.reasoning", "models", "last"}),
 ]
 
@@ -100,7 +107,6 @@ WAITING = {
         *("POST checkpoints/{id}/branch", "GET checkpoints/stats", "POST checkpoints/cleanup"),
     ],
     "files of the workspace": ["GET context-files", "POST context-files/load"],
-    "uploads": ["POST upload", "GET uploads/{id}"],
     "projects": ["POST projects/create", "GET projects", "GET projects/{id}", "DELETE projects/{id}"],
     "other people's wires": ["POST /v1/chat/completions", "POST /v1/responses", "GET /v1/models"],
 }
@@ -116,13 +122,14 @@ class Server:
     document: dict[str, Any]
     ids: dict[str, str]
 
-    def made(self) -> str:
-        """A conversation that nobody needs."""
-        made: str = self.client.post("/api/v1/conversations/create", json={}).json()["conversation_id"]
-        return made
+    def made(self) -> dict[str, str]:
+        """A conversation and an upload that nobody needs."""
+        conversation = self.client.post("/api/v1/conversations/create", json={}).json()
+        upload = self.client.post("/api/v1/upload", files={"file": ("question.txt", FILE, "text/plain")}).json()
+        return {"conversation_id": conversation["conversation_id"], "upload_id": upload["upload_id"]}
 
-    def path(self, template: str) -> str:
-        return re.sub(r"\{(\w+)\}", lambda found: self.ids.get(found[1], "x"), template)
+    def path(self, template: str, ids: dict[str, str] | None = None) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: (ids or self.ids).get(found[1], "x"), template)
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +140,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         httpx.Client(base_url=f"http://{served.http}", timeout=30) as client,
     ):
         document = client.get("/api/openapi.json").json()
-        made = client.post("/api/v1/chat/message", json=TURN).json()
-        ids = {name: made[name] for name in ("run_id", "conversation_id")}
-        yield Server(client, served.http, served.ready.split("admin=")[1].strip(), document, ids)
+        server = Server(client, served.http, served.ready.split("admin=")[1].strip(), document, {})
+        run = client.post("/api/v1/chat/message", json=TURN).json()
+        server.ids.update(server.made() | {name: run[name] for name in ("run_id", "conversation_id")})
+        yield server
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
@@ -145,7 +153,7 @@ def test_every_rpc_has_a_face_on_http(method: MethodDescriptor) -> None:
         assert routes == []
         return
     assert routes, f"{method.full_name} has no route"
-    if method.server_streaming:
+    if method.server_streaming and file_of(method) is None:
         assert [socket for socket in TABLE.sockets if socket.method is method], f"{method.full_name} has no WebSocket"
 
 
@@ -173,15 +181,17 @@ def _has(value: Any, steps: list[str]) -> bool:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.route)
 def test_a_route_answers_with_its_shape(row: Row, server: Server) -> None:
-    path = server.path(row.template)
-    if row.verb == "DELETE":
-        path = f"{path.rpartition('/')[0]}/{server.made()}"
-    answer = server.client.request(row.verb, path, params=row.query or None, json=row.body)
+    path = server.path(row.template, server.made() if row.verb == "DELETE" else None)
+    files = {"file": ("question.txt", row.file, "text/plain")} if row.file is not None else None
+    answer = server.client.request(row.verb, path, params=row.query or None, json=row.body, files=files)
     assert answer.status_code == 200, answer.text
     if isinstance(row.shape, tuple):
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
         names = re.findall(r"^event: (\w+)$", answer.text, re.M)
         assert (names[0], names[-1]) == row.shape
+        return
+    if isinstance(row.shape, bytes):
+        assert answer.content == row.shape
         return
     assert answer.headers["cache-control"] == "no-store"
     assert missing(row.shape, answer.json()) == set()
