@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from fakes.engine import Endless, FakeEngine, complete
+from fakes.known import KnownOnes, bearer
 from fakes.rpc import serving, until
 from fakes.sockets import client_of, names, socket_face
 from thinkaloud_server.app.socket_protocol import SocketProtocol
@@ -15,6 +16,8 @@ from thinkaloud_server.web.settings import WebSettings
 FLOOD = Endless(Token("x" * 8000))
 # The client's library takes one message and then leaves the rest where it is.
 STOPPED: dict[str, Any] = {"max_queue": 1, "ping_interval": None, "close_timeout": 0.5}
+# What may wait for a client before its writers do.
+FULL = 64 * 1024
 
 
 class Impatient(SocketProtocol):
@@ -69,6 +72,36 @@ async def test_a_draining_server_does_not_wait_for_one_who_does_not_read() -> No
         async with asyncio.timeout(2):
             await sockets.face.drain(0)
         await until(lambda: engine.watching == 0 and not sockets.server.server_state.connections)
+
+
+async def test_a_client_that_takes_not_even_a_close_is_dropped() -> None:
+    engine = FakeEngine(FLOOD)
+    settings = WebSettings(stall_timeout_s=0.5)
+    async with (
+        serving(engine) as served,
+        socket_face(served.channel, settings, ws=Impatient) as sockets,
+        client_of(sockets.url(), **STOPPED) as client,
+    ):
+        await client.say(text="hi")
+        (connection,) = sockets.server.server_state.connections
+        await until(lambda: connection.transport.get_write_buffer_size() > FULL)
+        await client.socket.send(b"binary frames close the socket")
+        await until(lambda: engine.watching == 0 and not sockets.server.server_state.connections)
+        assert len(sockets.face) == 0
+
+
+async def test_a_key_that_is_revoked_is_not_kept_for_one_who_does_not_read() -> None:
+    known = KnownOnes("ann")
+    async with (
+        serving(FakeEngine(FLOOD), authenticator=known) as served,
+        socket_face(served.channel, ws=Impatient) as sockets,
+        client_of(sockets.url(), additional_headers=bearer("ann"), **STOPPED) as client,
+    ):
+        await client.say(text="hi")
+        (connection,) = sockets.server.server_state.connections
+        await until(lambda: connection.transport.get_write_buffer_size() > FULL)
+        known.revoke("ann")
+        await until(lambda: served.engine.watching == 0 and not sockets.server.server_state.connections)
 
 
 async def test_a_client_that_reads_slowly_is_not_cut() -> None:

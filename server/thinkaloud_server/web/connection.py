@@ -30,6 +30,7 @@ from thinkaloud_server.web.flood import Flood
 from thinkaloud_server.web.hold import Gate, Hold
 from thinkaloud_server.web.route import Socket
 from thinkaloud_server.web.session import (
+    POLICY,
     Action,
     Authenticate,
     Begin,
@@ -201,10 +202,9 @@ class Connection:
     async def _keep(self, hold: Hold) -> None:
         """Close the socket when the service takes its word back."""
         error = await hold.over()
-        with suppress(OSError):
-            await self._do(self._session.failed(error))
-            if not error.close:
-                await self._do(self._session.leave())
+        self._leave_stream()
+        # To a client that may not be reading: a revoked key is not kept for it.
+        await self._part(self._session.failed(error) if error.close else self._session.leave())
 
     def _called_with(self) -> Metadata:
         return self._metadata if self._hold is None else self._hold.metadata
@@ -321,7 +321,7 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._patience.expired() or isinstance(self._session.state, Closed):
+        if self._patience.expired() or (isinstance(self._session.state, Closed) and not self._sending):
             return
         now, settings = self._clock(), self._settings
         # Whoever begins to be waited for before the next look is then looked at in time.
@@ -336,7 +336,8 @@ class Connection:
             self._timer = asyncio.get_running_loop().call_at(due, self._look)
             return
         if self._sending:
-            self._parting = self._session.stalled(settings.stall_timeout_s)
+            # Who was told to go, and takes not even that, is dropped.
+            self._parting = self._session.stalled(settings.stall_timeout_s) or [Close(POLICY, "SLOW_CONSUMER")]
         elif isinstance(self._session.state, Strange):
             self._parting = self._session.unknown(settings.auth_timeout_s)
         else:
