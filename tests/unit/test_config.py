@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from thinkaloud_server.app import config_load
-from thinkaloud_server.app.config import DIALECTS, Config, ProviderSection, is_loopback, split_address
+from thinkaloud_server.app.config import DIALECTS, Config, ProviderSection, split_address
 from thinkaloud_server.app.config_load import ConfigError, api_key, cautions, find_file, load, to_toml
 from thinkaloud_server.app.config_section import Secret
+from thinkaloud_server.core.url import is_loopback
 
 CANARY = "sk-canary-8f3b1c"
 

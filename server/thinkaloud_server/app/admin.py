@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from thinkaloud_server.app.config import is_loopback
+from thinkaloud_server.core.url import is_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 READY_WITHIN_S = 1.0

@@ -6,8 +6,6 @@ Nothing below `app` sees these classes: `wiring` hands each constructor the two 
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,9 +17,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from thinkaloud_server.app.config_chaos import ChaosSection
 from thinkaloud_server.app.config_identity import IdentitySection
 from thinkaloud_server.app.config_limits import LimitsSection, networks
-from thinkaloud_server.app.config_section import Secret, Section
+from thinkaloud_server.app.config_section import Names, Secret, Section, from_json
 from thinkaloud_server.app.config_tls import TlsSection
 from thinkaloud_server.app.config_uploads import UploadsSection
+from thinkaloud_server.core.url import is_loopback
 from thinkaloud_server.providers import table
 
 DIALECTS = tuple(table.DIALECTS)
@@ -33,24 +32,6 @@ _STORES = ("sqlite", "memory")
 _OFF = ("", "off")
 
 
-def _from_commas(value: object) -> object:
-    """Lists from the environment: JSON, or words parted by commas."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    return _from_json(text) if text.startswith("[") else [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _from_json(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError("expected JSON text") from None
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -192,7 +173,7 @@ class ProviderSection(Section):
     api_key_file: Path | None = None
     models: Names = ()
     starts_in_reasoning: Names = ()
-    headers: Annotated[dict[str, Secret], BeforeValidator(_from_json)] = Field(default_factory=dict)
+    headers: Annotated[dict[str, Secret], BeforeValidator(from_json)] = Field(default_factory=dict)
     timeouts: TimeoutsSection = TimeoutsSection()
 
     @field_validator("dialect")
@@ -325,13 +306,3 @@ def split_address(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
         raise ValueError("the port must be 0 to 65535 (0 takes a free one)")
     return (host[1:-1] if bracketed else host), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """True when only this machine can reach it. Names other than localhost count as public."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -17,10 +17,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from thinkaloud_server.app.config import Config, ProviderSection, is_loopback, split_address
+from thinkaloud_server.app.config import Config, ProviderSection, split_address
 from thinkaloud_server.app.config_chaos import announced
 from thinkaloud_server.app.config_identity import PEPPER_CHARS_MIN
 from thinkaloud_server.app.config_section import Secret
+from thinkaloud_server.core.url import is_loopback
 
 PREFIX = "THINKALOUD_"
 FILE_VARIABLE = "THINKALOUD_CONFIG"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -48,3 +49,24 @@ class Section(BaseModel):
     """One table of the file: unknown keys are errors, and no error repeats a value (it may be a key)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def from_json(value: object) -> object:
+    """What is not text already, from the environment."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("expected JSON text") from None
+
+
+def _from_commas(value: object) -> object:
+    """Lists from the environment: JSON, or words parted by commas."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return from_json(text) if text.startswith("[") else [word.strip() for word in text.split(",") if word.strip()]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]

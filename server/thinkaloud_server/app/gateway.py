@@ -16,11 +16,12 @@ from pydantic import ValidationError
 
 from thinkaloud_server.app import logs
 from thinkaloud_server.app.cli_output import OK, USAGE, CommandError
-from thinkaloud_server.app.config import is_loopback, split_address
+from thinkaloud_server.app.config import split_address
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.config_tls import TlsSection
 from thinkaloud_server.app.renewal import Renewal
 from thinkaloud_server.app.stop_signals import StopSignals
+from thinkaloud_server.core.url import is_loopback
 
 if TYPE_CHECKING:
     import grpc

@@ -17,9 +17,10 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thinkaloud_server.app import http_connection
-from thinkaloud_server.app.config import is_loopback, split_address
+from thinkaloud_server.app.config import split_address
 from thinkaloud_server.app.http_connection import HttpConnection, peer_of
 from thinkaloud_server.app.socket_protocol import SocketProtocol
+from thinkaloud_server.core.url import is_loopback
 from thinkaloud_server.rpc.local import PEER
 from thinkaloud_server.web.asked import request_id_of
 from thinkaloud_server.web.error import HttpError, envelope

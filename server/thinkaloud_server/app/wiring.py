@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from thinkaloud_server.app import aws, config_load, observe
 from thinkaloud_server.app.clock import SystemClock, new_id
-from thinkaloud_server.app.config import DEMO, Config, ProviderSection, is_loopback, split_address
+from thinkaloud_server.app.config import DEMO, Config, ProviderSection, split_address
 from thinkaloud_server.app.config_chaos import EVERY_PROVIDER
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.discover import Discovery, chat_models
@@ -23,6 +23,7 @@ from thinkaloud_server.app.throttle import throttling_of
 from thinkaloud_server.app.version import server_version
 from thinkaloud_server.core.errors import ChatError
 from thinkaloud_server.core.upload import Quota
+from thinkaloud_server.core.url import is_loopback
 from thinkaloud_server.engine.chaos import Chance, NextFault, choose
 from thinkaloud_server.engine.demo import DemoProvider
 from thinkaloud_server.engine.engine import Engine, EngineLimits, EngineStatus
