@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "providers": ({"core"}, {"msgspec"}),
     "engine": ({"core", "providers"}, {"msgspec", "httpx", "httpx_aiohttp", "httpcore", "aiohttp"}),
     "stores": ({"core"}, {"msgspec"}),
-    "identity": ({"core"}, {"msgspec"}),
+    "identity": ({"core"}, {"msgspec", "httpx", "jwt"}),
     "rpc": ({"core", "engine", "thinkaloud.v1"}, {"grpc", "grpc_health", "grpc_reflection", "google"}),
     "web": ({"thinkaloud.v1"}, {"grpc", "google", "starlette", "python_multipart", "msgspec"}),
 }

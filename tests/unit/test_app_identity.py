@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fakes.issuer import FakeIssuer
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.app.identity import Admission, admission, make_key, open_keys, pepper_of
@@ -116,3 +117,25 @@ async def test_without_a_data_directory_it_cannot_start_and_says_so(tmp_path: Pa
         async with admitted(configured(tmp_path / "file" / "data", pepper="0123456789abcdef")):
             raise AssertionError("was opened")
     assert caught.value.reason is ErrorReason.STORAGE_UNAVAILABLE
+
+
+async def test_an_issuer_need_not_be_up_and_is_enough_to_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    issuer = {"issuer": "http://127.0.0.1:9", "audience": "thinkaloud"}
+    async with admitted(configured(tmp_path, issuers={"corp": issuer})) as found:
+        assert found.notes == ()
+        assert await reason(found, "a.b.c") == "AUTH_INVALID"
+        async with FakeIssuer() as another:
+            assert await reason(found, another.token(iss=issuer["issuer"])) == "UPSTREAM_ERROR"
+    (told,) = [vars(each) for each in caplog.records if each.getMessage() == "issuer_keys_not_fetched"]
+    assert told["issuer"] == "corp"
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("nothing", "holds no certificate")])
+async def test_an_authority_that_cannot_be_read_is_said(tmp_path: Path, content: str | None, why: str) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    issuer = {"issuer": "https://login.example", "audience": "thinkaloud", "ca_file": file}
+    with pytest.raises(ConfigError, match=rf"identity.issuers.corp.ca_file: .*{why}"):
+        async with admitted(configured(tmp_path, issuers={"corp": issuer})):
+            pass

@@ -69,6 +69,56 @@ def test_what_cannot_be_is_said(tmp_path: Path, text: str, said: str) -> None:
     assert "canary" not in str(caught.value)
 
 
+ISSUER = """[identity.issuers.corp]
+issuer = "https://login.example/realm"
+audience = "thinkaloud"
+"""
+
+
+def test_an_issuer_is_known_by_two_lines(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"[identity]\nrequired = true\n{ISSUER}")
+    issuer = config.identity.issuers["corp"]
+    assert (issuer.algorithms, issuer.tenant_claim, issuer.scope_claim) == (("RS256", "ES256"), "sub", "scope")
+    assert loaded(tmp_path, to_toml(config)).identity == config.identity
+
+
+def test_issuers_that_nobody_is_asked_for_are_told(tmp_path: Path) -> None:
+    assert any("nobody is asked for a token" in each for each in cautions(loaded(tmp_path, ISSUER)))
+
+
+def test_a_variable_says_what_an_issuer_is(tmp_path: Path) -> None:
+    variables = {"ALGORITHMS": "PS256, EdDSA", "LEEWAY_S": "0", "DEFAULT_SCOPES": "read"}
+    environ = {f"THINKALOUD_IDENTITY__ISSUERS__CORP__{name}": value for name, value in variables.items()}
+    issuer = loaded(tmp_path, ISSUER, environ).identity.issuers["corp"]
+    assert (issuer.algorithms, issuer.leeway_s, issuer.default_scopes) == (("PS256", "EdDSA"), 0, ("read",))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('algorithms = ["HS256"]', "algorithms: expected some of RS256"),
+        ('algorithms = ["none"]', "algorithms: expected some of RS256"),
+        ("algorithms = []", "algorithms: expected some of RS256"),
+        ("leeway_s = 61", "leeway_s: Input should be less than or equal to 60"),
+        ('jwks_url = "http://login.example/keys"', "jwks_url: expected an https URL"),
+        ('tenant = "a:b"', "tenant: expected letters"),
+        ('tenant = "acme"\ntenant_claim = "org"', "has tenant and tenant_claim: keep one of them"),
+        ('default_scopes = ["write"]', "default_scopes: expected some of read, chat, admin"),
+        ('audiance = "x"', "audiance: unknown key"),
+        ('[identity.issuers.B]\nissuer = "https://b.example"\naudience = "b"', "is named by at most 32 lower-case"),
+        (ISSUER.replace(".corp", ".again"), "two issuers have the same"),
+        ('[identity.issuers.b]\nissuer = ""\naudience = "b"', "issuer is needed"),
+        ('[identity.issuers.b]\nissuer = "http://b.example"\naudience = "b"', "issuer: expected an https URL"),
+        ('[identity.issuers.b]\nissuer = "https://b.example"', "audience: is needed"),
+        ('[identity.issuers.b]\nissuer = "https://b.example"\naudience = ""', "audience: String should have"),
+    ],
+)
+def test_an_issuer_that_cannot_be_is_said(tmp_path: Path, more: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, f"{ISSUER}{more}\n")
+    assert said in str(caught.value)
+
+
 def test_a_pepper_is_printed_nowhere(tmp_path: Path) -> None:
     config = loaded(tmp_path, f'[identity]\nrequired = true\npepper = "{PEPPER}"')
     assert PEPPER not in repr(config) + to_toml(config)

@@ -164,6 +164,8 @@ def cautions(config: Config) -> list[str]:
         found.append(f"tls: what callers send to {' and '.join(public)} is not encrypted unless a proxy does it")
     if config.server.insecure and not config.identity.required:
         found.append("server.insecure: whoever reaches this server can use it")
+    if config.identity.issuers and not config.identity.required:
+        found.append("identity.issuers: nobody is asked for a token while identity.required is false")
     if chaos := announced(config.chaos):
         found.append(f"chaos: {chaos}")
     elif config.chaos.by_header or config.chaos.providers:

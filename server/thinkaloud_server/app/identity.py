@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import secrets
 import sqlite3
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -15,19 +18,22 @@ from typing import NamedTuple
 
 from thinkaloud_server.app import config_load
 from thinkaloud_server.app.config import Config
-from thinkaloud_server.app.config_identity import PEPPER_CHARS_MIN
+from thinkaloud_server.app.config_identity import PEPPER_CHARS_MIN, IssuerSection
 from thinkaloud_server.app.config_load import ConfigError
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.key import Key
-from thinkaloud_server.identity.authority import Authority
+from thinkaloud_server.identity.authority import Authority, TokenVerifier
 from thinkaloud_server.identity.key import RANDOM_BYTES, derived, hashed, new_key, pepper_name
+from thinkaloud_server.identity.token import Issuer, Tokens
 from thinkaloud_server.stores.key_file import KeyFile
 from thinkaloud_server.stores.keys import KeyStore
 
 KEYS_FILE = "keys.db"
 PEPPER_FILE = "pepper"
 MAKE_A_KEY = "thinkaloud keys create --name me"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,11 @@ async def admission(config: Config, environ: Mapping[str, str], stack: AsyncExit
     authority = Authority(
         keys=keys,
         pepper=pepper,
-        verifier=None,
+        verifier=_verifier(config, stack),
         now=time.time,
         new_nonce=lambda: secrets.token_urlsafe(18),
     )
-    return Admission(authority, derived(pepper, "page token"), (pepper.decode(),), tuple(_notes(keys, pepper)))
+    return Admission(authority, derived(pepper, "page token"), (pepper.decode(),), tuple(_notes(config, keys, pepper)))
 
 
 class MadeKey(NamedTuple):
@@ -137,7 +143,60 @@ def _write_once(path: Path, text: str) -> None:
         draft.unlink()
 
 
-def _notes(keys: KeyStore, pepper: bytes) -> list[str]:
+def _verifier(config: Config, stack: AsyncExitStack) -> TokenVerifier | None:
+    """What knows the tokens of the configured issuers; none of them need be up."""
+    if not config.identity.issuers:
+        return None
+    return Tokens([_issuer(name, each, stack) for name, each in config.identity.issuers.items()], time.time)
+
+
+def _issuer(name: str, section: IssuerSection, stack: AsyncExitStack) -> Issuer:
+    # Their libraries are of use to nobody else here.
+    import httpx
+
+    from thinkaloud_server.identity.jwks import Jwks
+
+    client = httpx.AsyncClient(verify=_trusting(name, section.ca_file))
+    keys = Jwks(
+        issuer=section.issuer,
+        url=section.jwks_url,
+        algorithms=section.algorithms,
+        client=client,
+        monotonic=time.monotonic,
+        failed=functools.partial(_not_fetched, name),
+    )
+    stack.push_async_callback(client.aclose)
+    stack.push_async_callback(keys.close)
+    return Issuer(
+        name=name,
+        issuer=section.issuer,
+        audience=section.audience,
+        algorithms=section.algorithms,
+        keys=keys,
+        tenant=section.tenant,
+        tenant_claim=section.tenant_claim,
+        scope_claim=section.scope_claim,
+        scope_prefix=section.scope_prefix,
+        default_scopes=frozenset(section.default_scopes),
+        leeway_s=section.leeway_s,
+    )
+
+
+def _trusting(name: str, ca_file: Path | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file.expanduser())
+    except OSError as error:  # SSLError is one
+        why = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"identity.issuers.{name}.ca_file: {ca_file}: {why}") from None
+
+
+def _not_fetched(name: str, problem: str) -> None:
+    logger.warning("issuer_keys_not_fetched", extra={"issuer": name, "problem": problem})
+
+
+def _notes(config: Config, keys: KeyStore, pepper: bytes) -> list[str]:
     now = time.time()
     live = [key for key in keys.all() if not key.revoked_at and not 0 < key.identity.expires_at <= now]
     strange = [key for key in live if key.pepper != pepper_name(pepper)]
@@ -147,6 +206,6 @@ def _notes(keys: KeyStore, pepper: bytes) -> list[str]:
             f"identity.pepper is another one than {len(strange)} of {len(live)} API keys were made with, and they are "
             "refused: give back the pepper that was, or make new keys"
         )
-    if len(live) == len(strange):
+    if len(live) == len(strange) and not config.identity.issuers:
         notes.append(f"identity.required: there is no API key, so nobody can call; make one: {MAKE_A_KEY}")
     return notes

@@ -55,7 +55,7 @@ class TokenVerifier(Protocol):
         """Whom the token speaks for. Its `key_id` must not begin like a key's, and its `expires_at` be when calls
         with it are refused.
 
-        Raises ChatError: AUTH_INVALID, AUTH_EXPIRED, AUTH_NOT_YET_VALID.
+        Raises ChatError: AUTH_INVALID, AUTH_EXPIRED, AUTH_NOT_YET_VALID; UPSTREAM_ERROR where it cannot be known now.
         """
 
 
