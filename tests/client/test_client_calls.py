@@ -12,6 +12,7 @@ from thinkaloud.calls import ModelList, Page, Unary
 from thinkaloud.v1 import (
     chat_service_pb2,
     conversation_service_pb2,
+    identity_service_pb2,
     model_service_pb2,
     run_service_pb2,
     system_service_pb2,
@@ -23,6 +24,7 @@ MODULES = (
     conversation_service_pb2,
     model_service_pb2,
     system_service_pb2,
+    identity_service_pb2,
 )
 METHODS: dict[str, Any] = {
     f"/{service.full_name}/{name}": method
@@ -65,6 +67,8 @@ def test_each_call_has_the_path_and_the_types_of_the_contract(make: Any) -> None
 def test_every_method_of_the_contract_can_be_called() -> None:
     # A unary answer carries no heartbeat: chat() runs over Chat, and a batch is as many chats.
     by_choice = {"/thinkaloud.v1.ChatService/SendMessage", "/thinkaloud.v1.ChatService/BatchChat"}
+    # What WebSockets need: a client of gRPC has none.
+    by_choice |= {f"/thinkaloud.v1.IdentityService/{name}" for name in ("CreateSocketToken", "HoldSocket")}
     assert {made(make).path for make in MAKERS} | {calls.CHAT, calls.WATCH_RUN} == set(METHODS) - by_choice
     assert METHODS[calls.CHAT].server_streaming
     assert METHODS[calls.WATCH_RUN].server_streaming

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fakes.chat_server import failure, reasoning, token
 from thinkaloud import (
+    AuthError,
     Complete,
     ConnectionLostError,
     DeadlineExceededError,
@@ -261,3 +262,13 @@ def test_without_a_timeout_there_is_no_deadline() -> None:
 def test_a_detached_run_is_not_stopped_on_leaving(detach: int) -> None:
     request = chat_service_pb2.ChatRequest(text="hi", detach=detach)
     assert not Cursor(request, patience=PATIENCE).stops_on_leaving
+
+
+def test_a_renewed_token_is_worth_one_more_attempt() -> None:
+    expired = AuthError("it has expired", code="AUTH_EXPIRED")
+    cursor = chatting()
+    assert cursor.broke(expired, now_s=0, jitter=0, renewed=True) == 0
+    with pytest.raises(AuthError):
+        cursor.broke(expired, now_s=0, jitter=0, renewed=True)
+    with pytest.raises(AuthError):
+        chatting().broke(expired, now_s=0, jitter=0)

@@ -1,5 +1,6 @@
 """Watch a model think and answer: the Python client of thinkaloud. See README.md for the tour."""
 
+from thinkaloud.authorization import ClientCredentials, Credentials
 from thinkaloud.calls import ModelList, Page
 from thinkaloud.client import Client, Conversations, MessageType
 from thinkaloud.errors import (
@@ -55,9 +56,11 @@ __all__ = [
     "ChatMessage",
     "ChatOptions",
     "Client",
+    "ClientCredentials",
     "Complete",
     "ConnectionLostError",
     "Conversations",
+    "Credentials",
     "DeadlineExceededError",
     "Error",
     "Event",

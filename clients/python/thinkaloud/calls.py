@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message as ProtoMessage
 
 from thinkaloud.v1 import conversation_service_pb2 as conversation_pb2
+from thinkaloud.v1 import identity_service_pb2 as identity_pb2
 from thinkaloud.v1 import message_pb2, run_service_pb2, system_service_pb2
 from thinkaloud.v1 import model_service_pb2 as model_pb2
 
@@ -21,6 +22,7 @@ _RUN = "/thinkaloud.v1.RunService/"
 _CONVERSATION = "/thinkaloud.v1.ConversationService/"
 _MODEL = "/thinkaloud.v1.ModelService/"
 _SYSTEM = "/thinkaloud.v1.SystemService/"
+_IDENTITY = "/thinkaloud.v1.IdentityService/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,11 @@ def switch_model(model_id: str) -> Unary[str]:
         model_pb2.SwitchModelResponse,
         lambda answer: answer.current_model,
     )
+
+
+def get_identity() -> Unary[identity_pb2.Identity]:
+    request, answer = identity_pb2.GetIdentityRequest(), identity_pb2.GetIdentityResponse
+    return Unary(f"{_IDENTITY}GetIdentity", request, answer, lambda response: response.identity)
 
 
 def get_health() -> Unary[system_service_pb2.GetHealthResponse]:

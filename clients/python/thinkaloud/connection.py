@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import grpc
 import grpc.aio
 
+from thinkaloud.authorization import Authorization, Metadata
 from thinkaloud.calls import CHAT, WATCH_RUN, Unary
 from thinkaloud.endpoint import Endpoint
 from thinkaloud.errors import ThinkaloudError, error_from_status
@@ -36,24 +37,34 @@ class Connection:
 
     def __init__(self, endpoint: Endpoint, call_timeout_s: float) -> None:
         self._endpoint = endpoint
+        self.authorization = Authorization(endpoint.metadata, endpoint.credentials)
         self._call_timeout_s = call_timeout_s
         self._channel: grpc.aio.Channel | None = None
         self._closed = False
         # How to leave each stream that is open.
         self.open_streams: set[Callable[[], Awaitable[None]]] = set()
 
-    def open(self, request: StreamRequest, timeout_s: float | None) -> Any:
+    async def metadata(self) -> Metadata:
+        """What says who calls. Raises ThinkaloudError where credentials cannot be renewed."""
+        ready = self.authorization.ready()
+        return ready if ready is not None else await asyncio.to_thread(self.authorization.fetch)
+
+    def open(self, request: StreamRequest, timeout_s: float | None, metadata: Metadata) -> Any:
         """Begin a streaming call; what it returns is iterated and cancelled."""
         method = self._connected().unary_stream(**_streaming(request))
-        return method(request, timeout=timeout_s, metadata=self._endpoint.metadata)
+        return method(request, timeout=timeout_s, metadata=metadata)
 
-    async def send(self, unary: Unary[Value]) -> Value:
-        """The value of a unary call. Raises ThinkaloudError."""
+    async def send(self, unary: Unary[Value], *, again: bool = True) -> Value:
+        """The value of a unary call; `again` once more where a token has expired. Raises ThinkaloudError."""
         method = self._connected().unary_unary(**_unary(unary))
+        metadata = await self.metadata()
         try:
-            answer = await method(unary.request, timeout=self._call_timeout_s, metadata=self._endpoint.metadata)
+            answer = await method(unary.request, timeout=self._call_timeout_s, metadata=metadata)
         except grpc.RpcError as failure:
-            raise error_from_call(failure) from failure
+            error = error_from_call(failure)
+            if again and self.authorization.outlived(error):
+                return await self.send(unary, again=False)
+            raise error from failure
         return unary.read(answer)
 
     async def close(self) -> None:
@@ -81,23 +92,33 @@ class SyncConnection:
 
     def __init__(self, endpoint: Endpoint, call_timeout_s: float) -> None:
         self._endpoint = endpoint
+        self.authorization = Authorization(endpoint.metadata, endpoint.credentials)
         self._call_timeout_s = call_timeout_s
         self._channel: grpc.Channel | None = None
         self._closed = False
         self.open_streams: set[Callable[[], None]] = set()
 
-    def open(self, request: StreamRequest, timeout_s: float | None) -> Any:
+    def metadata(self) -> Metadata:
+        """What says who calls. Raises ThinkaloudError where credentials cannot be renewed."""
+        ready = self.authorization.ready()
+        return ready if ready is not None else self.authorization.fetch()
+
+    def open(self, request: StreamRequest, timeout_s: float | None, metadata: Metadata) -> Any:
         """Begin a streaming call; what it returns is iterated and cancelled."""
         method = self._connected().unary_stream(**_streaming(request))
-        return method(request, timeout=timeout_s, metadata=self._endpoint.metadata)
+        return method(request, timeout=timeout_s, metadata=metadata)
 
-    def send(self, unary: Unary[Value], *, timeout_s: float | None = None) -> Value:
-        """The value of a unary call. Raises ThinkaloudError."""
+    def send(self, unary: Unary[Value], *, timeout_s: float | None = None, again: bool = True) -> Value:
+        """The value of a unary call; `again` once more where a token has expired. Raises ThinkaloudError."""
         method = self._connected().unary_unary(**_unary(unary))
+        metadata = self.metadata()
         try:
-            answer = method(unary.request, timeout=timeout_s or self._call_timeout_s, metadata=self._endpoint.metadata)
+            answer = method(unary.request, timeout=timeout_s or self._call_timeout_s, metadata=metadata)
         except grpc.RpcError as failure:
-            raise error_from_call(failure) from failure
+            error = error_from_call(failure)
+            if again and self.authorization.outlived(error):
+                return self.send(unary, timeout_s=timeout_s, again=False)
+            raise error from failure
         return unary.read(answer)
 
     def close(self) -> None:

@@ -10,8 +10,12 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from thinkaloud.version import __version__
+
+if TYPE_CHECKING:
+    from thinkaloud.authorization import Credentials
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 _DEFAULT_PORT = 50051
@@ -56,6 +60,7 @@ class Endpoint:
     target: str
     tls: bool
     metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    credentials: Credentials | None = field(default=None, repr=False)
     root_certificates: bytes | None = field(default=None, repr=False)
     client_certificate: bytes | None = field(default=None, repr=False)
     client_key: bytes | None = field(default=None, repr=False)
@@ -66,6 +71,7 @@ def endpoint(
     address: str | None = None,
     *,
     api_key: str | None = None,
+    credentials: Credentials | None = None,
     tls: bool | None = None,
     ca_file: Path | None = None,
     client_certificate: Path | None = None,
@@ -80,10 +86,12 @@ def endpoint(
     """
     target, tls_by_address = _target((address or environment.get("THINKALOUD_ADDRESS") or DEFAULT_ADDRESS).strip())
     tls = tls_by_address if tls is None else tls
-    key = environment.get("THINKALOUD_API_KEY", "") if api_key is None else api_key
+    if credentials is not None and api_key:
+        raise ValueError("api_key and credentials are given: keep one of them")
+    key = environment.get("THINKALOUD_API_KEY", "") if api_key is None and credentials is None else api_key
     if not tls and (ca_file or client_certificate or client_key):
         raise ValueError(f"certificates are given for {target}, but no TLS: write https:// or grpcs:// before it")
-    if key and not tls and not _is_local(target):
+    if (key or credentials is not None) and not tls and not is_local(target):
         allowed = _flag("THINKALOUD_PLAINTEXT_KEY", environment) if plaintext_key is None else plaintext_key
         if not allowed:
             raise ValueError(
@@ -95,6 +103,7 @@ def endpoint(
         target=target,
         tls=tls,
         metadata=(("authorization", f"Bearer {key}"),) if key else (),
+        credentials=credentials,
         root_certificates=roots,
         client_certificate=certificate,
         client_key=own_key,
@@ -123,8 +132,8 @@ def _with_port(host: str, port: int) -> str:
     return host if ":" in host.rpartition("]")[2] else f"{host}:{port}"
 
 
-def _is_local(target: str) -> bool:
-    """True when what is sent there stays on this machine."""
+def is_local(target: str) -> bool:
+    """True when what is sent to this target of gRPC, or HOST:PORT, stays on this machine."""
     if target.startswith(_LOCAL):
         return True
     name = target.rpartition("/")[2]

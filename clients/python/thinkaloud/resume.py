@@ -132,16 +132,18 @@ class Cursor:
             return error_from_proto(run.error, run.last_sequence)
         raise UnavailableError("the run's log is shorter than what it delivered", code="UNAVAILABLE", retryable=True)
 
-    def broke(self, error: ThinkaloudError | None, *, now_s: float, jitter: float) -> float:
+    def broke(self, error: ThinkaloudError | None, *, now_s: float, jitter: float, renewed: bool = False) -> float:
         """Seconds to wait before the next request, after a stream ended without a terminal event.
 
-        `error` is its status, or None for an end without one; `jitter` is a random number from 0 to 1. Raises what
-        the caller must be told: the error itself, or that patience or the deadline has run out.
+        `error` is its status, or None for an end without one; `jitter` is a random number from 0 to 1; `renewed` says
+        that the caller's token had expired and the next request brings another. Raises what the caller must be told:
+        the error itself, or that patience or the deadline has run out.
         """
         error = error or ConnectionLostError("the stream ended before the run did", code="UNAVAILABLE", retryable=True)
         if self._deadline_s is not None and now_s >= self._deadline_s:
             raise self._located(DeadlineExceededError("timeout_s has passed", code="DEADLINE_EXCEEDED")) from error
-        if not self._resumable(error):
+        # Once: a new token that has expired too is a clock that is wrong.
+        if not (renewed and self._attempts == 0) and not self._resumable(error):
             self._gave_up = not isinstance(error, DeadlineExceededError)
             raise self._located(error)
         if self._broken_since_s is None:

@@ -18,6 +18,7 @@ from typing import Any, Self
 import grpc
 
 from thinkaloud import calls
+from thinkaloud.authorization import Metadata
 from thinkaloud.connection import Connection, error_from_call
 from thinkaloud.errors import ThinkaloudError
 from thinkaloud.events import Event
@@ -139,7 +140,8 @@ class Stream:
                 continue
             self._drop_call()
             now_s = asyncio.get_running_loop().time()
-            delay_s = self._cursor.broke(error, now_s=now_s, jitter=random.random())
+            renewed = error is not None and self._connection.authorization.outlived(error)
+            delay_s = self._cursor.broke(error, now_s=now_s, jitter=random.random(), renewed=renewed)
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._left.wait()
@@ -150,7 +152,10 @@ class Stream:
             request = self._cursor.request()
             if isinstance(request, run_service_pb2.GetRunRequest):
                 return self._cursor.settle(await self._connection.send(calls.read_run(request)))
-            self._responses = self._open(request)
+            metadata = await self._connection.metadata()
+            if self._left.is_set():
+                raise stream_closed()
+            self._responses = self._open(request, metadata)
         self._reading_since_s = asyncio.get_running_loop().time()
         try:
             response = await (anext(self._responses) if self._cursor.run_id else self._read_first(self._responses))
@@ -158,12 +163,12 @@ class Stream:
             self._reading_since_s = None
         return self._cursor.feed(response.event)
 
-    def _open(self, request: Any) -> AsyncIterator[Any]:
+    def _open(self, request: Any, metadata: Metadata) -> AsyncIterator[Any]:
         loop = asyncio.get_running_loop()
         self._connection.open_streams.add(self.aclose)
         self._fell_silent = False
         self._cancellations = _cancellations()
-        self._call = self._connection.open(request, self._cursor.left_s(loop.time()))
+        self._call = self._connection.open(request, self._cursor.left_s(loop.time()), metadata)
         if self._watchdog is None:
             self._watchdog = loop.call_later(self._silence_s, self._check_silence)
         responses: AsyncIterator[Any] = self._call.__aiter__()

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from thinkaloud import calls
+from thinkaloud.authorization import Credentials
 from thinkaloud.calls import ModelList, Page
 from thinkaloud.client import MessageType
 from thinkaloud.connection import StreamRequest, SyncConnection
@@ -18,7 +19,7 @@ from thinkaloud.fold import Fold, Result
 from thinkaloud.request import ChatOptions, chat_request, watch_request
 from thinkaloud.resume import Cursor, Patience
 from thinkaloud.sync_stream import SyncStream
-from thinkaloud.v1 import system_service_pb2
+from thinkaloud.v1 import identity_service_pb2, system_service_pb2
 from thinkaloud.v1.conversation_service_pb2 import Conversation
 from thinkaloud.v1.message_pb2 import Message
 from thinkaloud.v1.model_service_pb2 import Model
@@ -33,7 +34,8 @@ class SyncClient:
     `address` is `host:port` or a URL (`https://` and `grpcs://` mean TLS); without it THINKALOUD_ADDRESS, then
     127.0.0.1:50051. `ca_file` names who signs the server's certificate if that is none of gRPC's own authorities,
     `client_certificate` and `client_key` who we are where the server asks (mTLS); all are files in PEM form.
-    `api_key` defaults to THINKALOUD_API_KEY, and goes to another machine without TLS only with `plaintext_key`.
+    `api_key` defaults to THINKALOUD_API_KEY; `credentials` (ClientCredentials) get tokens from an issuer in its place.
+    Neither goes to another machine without TLS but with `plaintext_key`.
     `start_timeout_s` and `resume_timeout_s` say how long a stream tries to reach the server without progress, before
     and after `start`; `silence_timeout_s` how long it may say nothing, heartbeats included; `call_timeout_s` bounds
     each unary call. Raises ValueError for what cannot be; every method raises ThinkaloudError.
@@ -44,6 +46,7 @@ class SyncClient:
         address: str | None = None,
         *,
         api_key: str | None = None,
+        credentials: Credentials | None = None,
         tls: bool | None = None,
         ca_file: Path | None = None,
         client_certificate: Path | None = None,
@@ -57,6 +60,7 @@ class SyncClient:
         where = endpoint(
             address,
             api_key=api_key,
+            credentials=credentials,
             tls=tls,
             ca_file=ca_file,
             client_certificate=client_certificate,
@@ -183,6 +187,10 @@ class SyncClient:
     def capabilities(self) -> system_service_pb2.GetCapabilitiesResponse:
         """What the server can do, and its limits."""
         return self._connection.send(calls.get_capabilities())
+
+    def identity(self) -> identity_service_pb2.Identity:
+        """Who we are to the server: tenant, key, scopes."""
+        return self._connection.send(calls.get_identity())
 
     def token_usage(self) -> system_service_pb2.GetTokenUsageResponse:
         """Tokens used so far."""

@@ -135,7 +135,9 @@ class SyncStream:
                 continue
             self._drop_call()
             if not self._closed.is_set():
-                self._closed.wait(self._cursor.broke(error, now_s=time.monotonic(), jitter=random.random()))
+                renewed = error is not None and self._connection.authorization.outlived(error)
+                now_s = time.monotonic()
+                self._closed.wait(self._cursor.broke(error, now_s=now_s, jitter=random.random(), renewed=renewed))
 
     def _step(self) -> Event | None:
         """One answer of the server; None when it holds nothing to show."""
@@ -144,9 +146,12 @@ class SyncStream:
             request = self._cursor.request()
             if isinstance(request, run_service_pb2.GetRunRequest):
                 return self._cursor.settle(self._connection.send(calls.read_run(request)))
+            metadata = self._connection.metadata()
+            if self._closed.is_set():
+                raise stream_closed()
             self._connection.open_streams.add(self.close)
             self._fell_silent = False
-            call = self._call = self._connection.open(request, self._cursor.left_s(time.monotonic()))
+            call = self._call = self._connection.open(request, self._cursor.left_s(time.monotonic()), metadata)
             if self._watchdog is None:
                 self._watch_silence_for(self._silence_s)
         self._reading_since_s = time.monotonic()
