@@ -42,6 +42,8 @@ async def guarded(known: KnownOnes) -> AsyncIterator[tuple[Served, httpx.AsyncCl
 async def ask(client: httpx.AsyncClient, route: Route, **headers: str) -> httpx.Response:
     path = re.sub(r"\{\w+_id\}", "conv_" + "0" * 32, route.template.text)
     query = {"text": "hi", "idempotency_key": "k"} if (route.verb, route.method.name) == ("GET", "Chat") else None
+    if route.method.client_streaming:
+        return await client.request(route.verb, path, files={"file": ("a.txt", b"a")}, headers=headers)
     body = BODIES.get(route.method.name, {}) if route.body else None
     return await client.request(route.verb, path, json=body, params=query, headers=headers)
 
