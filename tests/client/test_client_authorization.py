@@ -18,7 +18,7 @@ from fakes.clock import FakeClock
 from fakes.issuer import FakeIssuer
 from fakes.provider import FakeProvider, Gate
 from fakes.whole import ASKING, whole_server
-from thinkaloud import AuthError, Client, ClientCredentials, Complete, ConnectionLostError, SyncClient
+from thinkaloud import AuthError, Client, ClientCredentials, Complete, SyncClient, UnavailableError
 from thinkaloud.authorization import EARLY_S, UNSAID_S, Authorization, Renewing
 from thinkaloud.endpoint import endpoint
 from thinkaloud.errors import ThinkaloudError
@@ -81,9 +81,9 @@ def test_of_many_threads_one_asks() -> None:
 
 def test_what_failed_is_asked_again_by_the_next() -> None:
     source = Source()
-    source.failure = ConnectionLostError("down", code="UNAVAILABLE")
+    source.failure = UnavailableError("down", code="UNAVAILABLE")
     renewing = Renewing(source)
-    with pytest.raises(ConnectionLostError):
+    with pytest.raises(UnavailableError):
         renewing.renew("")
     source.failure = None
     assert renewing.renew("") == "token-2"

@@ -12,7 +12,7 @@ import pytest
 
 from fakes.issuer import DEAD, FakeIssuer, said
 from fakes.provider import Reply
-from thinkaloud import AuthError, ConnectionLostError, oauth
+from thinkaloud import AuthError, UnavailableError, oauth
 from thinkaloud.errors import ThinkaloudError
 
 SECRET = "s3cret & more"
@@ -80,7 +80,7 @@ async def test_a_refusal_is_said_in_the_issuers_words(
 async def test_an_issuer_that_does_not_answer_may_do_so_later(issuer: FakeIssuer, trouble: Reply) -> None:
     issuer.trouble = trouble
     found = await failing(oauth.granted, f"{issuer.url}/token", {"client_secret": SECRET})
-    assert isinstance(found, ConnectionLostError)
+    assert isinstance(found, UnavailableError)
     assert found.retryable
 
 

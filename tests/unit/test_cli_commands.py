@@ -26,6 +26,9 @@ COMMANDS = [
     "keys list",
     "keys revoke",
     "health",
+    "login",
+    "logout",
+    "whoami",
     "config check",
     "version",
 ]
@@ -39,7 +42,7 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
     assert "usage: thinkaloud" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["serve", "chat", "models", "runs", "conversations", "health"])
+@pytest.mark.parametrize("command", ["serve", "chat", "models", "runs", "conversations", "health", "login", "whoami"])
 def test_help_documents_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -12,7 +12,18 @@ from thinkaloud_server.app.cli_config import effective
 from thinkaloud_server.app.cli_output import CommandError
 from thinkaloud_server.app.cli_tls import client_of
 
-CALLERS = ("chat", "health", "models", "models switch", "runs", "runs show", "conversations", "conversations delete")
+CALLERS = (
+    "chat",
+    "health",
+    "whoami",
+    "logout",
+    "models",
+    "models switch",
+    "runs",
+    "runs show",
+    "conversations",
+    "conversations delete",
+)
 OPERANDS = {"models switch": ["demo/plain"], "runs show": ["run_1"], "conversations delete": ["conv_1"]}
 
 

@@ -17,10 +17,14 @@ from thinkaloud.errors import ThinkaloudError
 
 Metadata = tuple[tuple[str, str], ...]
 
-# A token is not used any more so long before it expires: calls take time, and clocks differ.
 EARLY_S = 30.0
 # How long one is used where its issuer does not say.
 UNSAID_S = 300.0
+
+
+def early_s(lives_s: float) -> float:
+    """How long before its end a token is not used any more: calls take time, and clocks differ."""
+    return min(EARLY_S, lives_s / 5)
 
 
 class Credentials(Protocol):
@@ -53,7 +57,7 @@ class Renewing:
                 return token
             granted = self._ask()
             lives_s = granted.expires_in_s or UNSAID_S
-            self._held = (granted.access_token, self._clock() + lives_s - min(EARLY_S, lives_s / 5))
+            self._held = (granted.access_token, self._clock() + lives_s - early_s(lives_s))
             return granted.access_token
 
 

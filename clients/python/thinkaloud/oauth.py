@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thinkaloud.endpoint import Path, is_local
-from thinkaloud.errors import AuthError, ConnectionLostError, ThinkaloudError
+from thinkaloud.errors import AuthError, ThinkaloudError, UnavailableError
 
 TIMEOUT_S = 10.0
 _ANSWER_BYTES_MAX = 1024 * 1024
@@ -54,7 +54,7 @@ def check_url(name: str, url: str) -> None:
 def granted(
     url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None, ca_file: Path | None = None
 ) -> Granted:
-    """What the token endpoint gives for this form. Raises OAuthError, ConnectionLostError."""
+    """What the token endpoint gives for this form. Raises OAuthError, UnavailableError."""
     answer = post(url, form, basic=basic, ca_file=ca_file)
     token, kind, expires_in = answer.get("access_token"), answer.get("token_type"), answer.get("expires_in", 0)
     if not isinstance(token, str) or not token.isascii() or not isinstance(kind, str) or kind.lower() != "bearer":
@@ -78,7 +78,7 @@ def post(
 
 
 def discovered(issuer: str, ca_file: Path | None = None) -> Mapping[str, Any]:
-    """The issuer's configuration (OpenID Connect Discovery 1.0). Raises OAuthError, ConnectionLostError."""
+    """The issuer's configuration (OpenID Connect Discovery 1.0). Raises OAuthError, UnavailableError."""
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     found = _answer(urllib.request.Request(url), ca_file)
     if found.get("issuer") != issuer:
@@ -104,7 +104,7 @@ def _answer(request: urllib.request.Request, ca_file: Path | None) -> Mapping[st
     except (OSError, http.client.HTTPException) as failure:  # URLError is an OSError
         reason = getattr(failure, "reason", None) or failure
         host = urllib.parse.urlsplit(request.full_url).netloc
-        raise ConnectionLostError(
+        raise UnavailableError(
             f"the issuer of tokens at {host} cannot be reached: {reason}", code="UNAVAILABLE", retryable=True
         ) from None
 
@@ -119,7 +119,7 @@ def _refusal(failure: urllib.error.HTTPError) -> ThinkaloudError:
         return OAuthError(error, str(description or error)[:_TOLD_CHARS_MAX])
     message = f"the issuer of tokens answers with status {failure.code}"
     if failure.code >= 500:
-        return ConnectionLostError(message, code="UNAVAILABLE", retryable=True)
+        return UnavailableError(message, code="UNAVAILABLE", retryable=True)
     return OAuthError("", message)
 
 

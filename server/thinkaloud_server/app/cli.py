@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thinkaloud_server.app import cli_fake, cli_gateway, cli_keys, cli_tls
+from thinkaloud_server.app import cli_fake, cli_gateway, cli_keys, cli_login, cli_tls
 from thinkaloud_server.app.cli_output import EXIT_CODES, INTERRUPTED, CommandError, explain, say, write
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _run(arguments: argparse.Namespace) -> int:
             from thinkaloud_server.app import cli_chat
 
             return cli_chat.run(arguments)
+        if arguments.command in ("login", "logout"):
+            return cli_login.run(arguments)
         from thinkaloud_server.app import cli_lists
 
         return cli_lists.run(arguments)
@@ -104,6 +106,11 @@ def parser() -> argparse.ArgumentParser:
         "keys", help="make, list and revoke API keys", description=cli_keys.DESCRIPTION, epilog=cli_keys.EPILOG
     )
     cli_keys.add_flags(keys)
+    login = _add(commands, "login", "log in to a server in a browser, where it believes an issuer of tokens")
+    login.description = cli_login.DESCRIPTION
+    cli_login.add_flags(login)
+    _add(commands, "logout", "forget the login for a server")
+    _add(commands, "whoami", "who you are to the server").set_defaults(call="whoami")
     health = _add(commands, "health", "how the server is; exit code 0 only when it is healthy")
     health.set_defaults(call="health")
     config = commands.add_parser("config", help="the configuration")
@@ -156,7 +163,8 @@ def _client_flags(command: argparse.ArgumentParser, options: dict[str, Any]) -> 
     command.add_argument(
         "--address",
         metavar="[https://]HOST:PORT",
-        help="the server (default: THINKALOUD_ADDRESS, else 127.0.0.1:50051); THINKALOUD_API_KEY is the key for it",
+        help="the server (default: THINKALOUD_ADDRESS, else 127.0.0.1:50051); THINKALOUD_API_KEY is the key "
+        "for it, else `thinkaloud login` is used",
         **options,
     )
     cli_tls.add_client_flags(command, options)

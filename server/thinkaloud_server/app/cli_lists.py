@@ -1,4 +1,4 @@
-"""The commands that look and tidy: models, runs, conversations, health. Each is one call and a way to print it."""
+"""The commands that look and tidy: models, runs, conversations and so on. Each is one call and a way to print it."""
 
 from __future__ import annotations
 
@@ -123,6 +123,22 @@ async def show_health(arguments: argparse.Namespace, client: Client) -> int:
     return OK if health.status == "healthy" else FAILED
 
 
+async def show_identity(arguments: argparse.Namespace, client: Client) -> int:
+    identity = await client.identity()
+    if arguments.json:
+        write_json(message_json(identity))
+    else:
+        facts = {
+            "tenant": identity.tenant,
+            "key": identity.key_id,
+            "scopes": ", ".join(identity.scopes),
+            "models": ", ".join(identity.models),
+            "expires": _when(identity.expires_at),
+        }
+        _write_facts(facts)
+    return OK
+
+
 COMMANDS: Mapping[str, Command] = {
     "models list": list_models,
     "models switch": switch_model,
@@ -133,6 +149,7 @@ COMMANDS: Mapping[str, Command] = {
     "conversations show": show_conversation,
     "conversations delete": delete_conversation,
     "health": show_health,
+    "whoami": show_identity,
 }
 
 
