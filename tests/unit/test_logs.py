@@ -122,9 +122,21 @@ def test_of_a_callers_key_only_its_public_id_is_left() -> None:
     redact = logs.Redactor()
     key = "tk_0123456789_" + "s3cret" * 7 + "x"
     session = "ts_" + "s3cret" * 5 + "." + "s3cret" * 7
-    assert redact(f"Bearer {key}, and {session}; tk_0123456789 ts_x") == (
-        "Bearer tk_0123456789_***, and ts_***; tk_0123456789 ts_x"
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl-_"
+    assert redact(f"Bearer {key}, and {session}; {token}; tk_0123456789 ts_x eyJx.y") == (
+        "Bearer tk_0123456789_***, and ts_***; eyJ***; tk_0123456789 ts_x eyJx.y"
     )
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_form_shows_a_callers_credential(form: logs.Format) -> None:
+    stream = io.StringIO()
+    logs.configure("info", form, stream=stream)
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl-_"
+    logging.getLogger("thinkaloud_server.x").info("asked", extra={"by": f"tk_0123456789_{'s3cret' * 7}", "with": token})
+    assert "tk_0123456789_***" in stream.getvalue()
+    assert "eyJ***" in stream.getvalue()
+    assert "s3cret" not in stream.getvalue()
 
 
 def test_other_libraries_stay_at_warning_whatever_the_level() -> None:

@@ -31,8 +31,13 @@ OURS = ("thinkaloud_server", "thinkaloud")
 ERRORS_ALONE = ("uvicorn.error", "python_multipart")
 SECRET_CHARS_MIN = 6
 FIELD_CHARS_MAX = 8_192
-# API keys behind their public id, and the credentials of WebSockets.
-_CREDENTIAL = re.compile(r"\b(tk_[0-9A-Za-z]{10}_|ts_(?=[\w-]{16}))[\w.-]{8,}")
+# API keys behind their public id, the credentials of WebSockets, and tokens of issuers. Each begins with letters of
+# its own, as that makes looking for it cheap, and only then asks that no word goes before them.
+_CREDENTIALS = (
+    re.compile(r"(tk_(?<!\wtk_)[0-9A-Za-z]{10}_)[\w.-]{8,}"),
+    re.compile(r"(ts_(?<!\wts_)(?=[\w-]{16}))[\w.-]{8,}"),
+    re.compile(r"(eyJ(?<!\weyJ)(?=[\w-]+\.[\w-]+\.))[\w.-]{8,}"),
+)
 
 _SCALARS = frozenset((bool, int, float, NoneType))
 _PLAIN_VALUES = _SCALARS | {str}
@@ -59,7 +64,10 @@ class Redactor:
 
     def found_in(self, line: str) -> bool:
         """Whether a secret may stand in this line of JSON, as it is or escaped."""
-        return any(secret in line for secret in self._written)
+        keys, sessions, tokens = _CREDENTIALS
+        return any(secret in line for secret in self._written) or bool(
+            keys.search(line) or sessions.search(line) or tokens.search(line)
+        )
 
     def add(self, secrets: Sequence[str]) -> None:
         """Register more, once they are read."""
@@ -72,7 +80,9 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return _CREDENTIAL.sub(r"\1***", text) if "tk_" in text or "ts_" in text else text
+        for credential in _CREDENTIALS:
+            text = credential.sub(r"\1***", text)
+        return text
 
 
 class JsonFormatter(logging.Formatter):
