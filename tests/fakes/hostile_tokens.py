@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import string
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,13 @@ def _other_last(issuer: FakeIssuer, _: str) -> str:
     return token[:-10] + ("A" if token[-10] != "A" else "B") + token[-9:]
 
 
+def _other_bits(issuer: FakeIssuer, _: str) -> str:
+    """The last character of an RSA signature of 2048 bits has four bits more than there are to say."""
+    token = issuer.token()
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    return token[:-1] + letters[letters.index(token[-1]) + 1]
+
+
 # What the server's default leeway of 30 s does not make good any more, and what the row says.
 TIMES: dict[str, tuple[str, Callable[[FakeIssuer, str], str], str]] = {
     "expired": ("AU07", lambda issuer, _: issuer.token(exp=time.time() - 61), "AUTH_EXPIRED"),
@@ -131,10 +139,12 @@ _INVALID: dict[str, tuple[str, Callable[[FakeIssuer, str], str]]] = {
     "header-twice": ("AU13", _raw(_with(b'"alg": "RS256"'), "header")),
     "deep": ("AU13", _raw(_with(b'"deep": ' + b"[" * 5_000 + b"]" * 5_000))),
     "deep-header": ("AU13", _raw(_with(b'"deep": ' + b"[" * 5_000 + b"]" * 5_000), "header")),
+    "no-constant": ("AU13", _raw(_with(b'"x": NaN'))),
     "not-an-object": ("AU13", _raw(lambda data: b"[" + data + b"]")),
     "not-utf8": ("AU13", _raw(_with(b'"x": "\xff"'))),
     "digits": ("AU13", _raw(_with(b'"x": ' + b"9" * 5_000))),
     "empty-parts": ("AU13", lambda _issuer, _: ".."),
+    "bits-that-nobody-reads": ("AU13", _other_bits),
     "more-parts": ("AU13", lambda issuer, _: issuer.token() + ".x"),
     "padding": ("AU13", lambda issuer, _: issuer.token() + "="),
 }

@@ -211,6 +211,15 @@ async def test_a_socket_closes_with_its_token_unless_a_newer_one_came_before(hou
         assert names(await renewed.turn(**ASK))[-1] == "complete"
 
 
+async def test_a_page_opens_a_socket_for_the_one_who_has_the_token(house: House) -> None:
+    asked = {"path": CHAT}
+    token = house.issuer.token(sub="ann")
+    answer = await house.http.post("/api/v1/identity/socket-tokens", json=asked, headers=header(token))
+    async with client_of(f"{house.socket}?token={answer.json()['token']}") as client:
+        assert names(await client.turn(**ASK))[-1] == "complete"
+    assert len((await house.http.get("/api/v1/runs", headers=header(token))).json()["runs"]) == 1
+
+
 async def test_keys_and_tokens_are_taken_side_by_side(house: House, tmp_path: Path) -> None:
     key = made_key(tmp_path, "acme", "read")
     async with asyncio.timeout(5):

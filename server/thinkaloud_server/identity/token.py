@@ -157,9 +157,6 @@ def _identity(claims: Mapping[str, Any], issuer: Issuer, now: float) -> Identity
     until = _time(claims, "exp")
     if until is None:
         raise _invalid()
-    until += issuer.leeway_s
-    if until <= now:
-        raise expired()
     for claim in ("nbf", "iat"):
         since = _time(claims, claim)
         if since is not None and since > now + issuer.leeway_s:
@@ -168,7 +165,7 @@ def _identity(claims: Mapping[str, Any], issuer: Issuer, now: float) -> Identity
         tenant=issuer.tenant or f"{issuer.name}:{_tenant(claims.get(issuer.tenant_claim))}",
         key_id=f"jwt:{issuer.name}:{_shown(subject)}",
         scopes=_scopes(claims.get(issuer.scope_claim), issuer),
-        expires_at=until,
+        expires_at=until + issuer.leeway_s,
     )
 
 
