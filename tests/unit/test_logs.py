@@ -139,6 +139,18 @@ def test_no_form_shows_a_callers_credential(form: logs.Format) -> None:
     assert "s3cret" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("credential", ["tk_0123456789_" + "s3cret" * 7, "ts_" + "s3cret" * 5 + "." + "s3cret" * 7])
+def test_a_callers_credential_shows_in_no_line(form: logs.Format, credential: str) -> None:
+    stream = io.StringIO()
+    logs.configure("info", form, stream=stream)
+    logger.info("called", extra={"path": f"/api?key={credential}"})
+    logger.info(f"called with {credential}")
+    logger.info("called", extra={"nested": {"deep": [credential]}})
+    assert "s3cret" not in stream.getvalue()
+    assert stream.getvalue().count("***") == 3
+
+
 def test_other_libraries_stay_at_warning_whatever_the_level() -> None:
     stream = io.StringIO()
     logs.configure("debug", stream=stream)
