@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from websockets.exceptions import InvalidMessage, SecurityError
 
 from thinkaloud_server.app.gathering import Gathering
 from thinkaloud_server.app.socket_protocol import SocketProtocol
@@ -59,6 +60,12 @@ class HttpConnection(HttpToolsProtocol):
         socket = self.transport.get_protocol()
         assert isinstance(socket, SocketProtocol)
         socket.place = self._place.pop_all()
+        if not socket.handshake_initiated and (problem := socket.conn.handshake_exc) is not None:
+            # Its own parser takes less than that of HTTP, and then says nothing: nobody would ever answer.
+            if isinstance(problem, InvalidMessage) and not isinstance(problem.__cause__, SecurityError):
+                self._refuse(HttpError("MALFORMED_REQUEST", "this is not the handshake of a WebSocket"))
+            else:
+                self._refuse(HttpError("HEADERS_TOO_LARGE", "the handshake has too long a line, or too many of them"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._place.close()
