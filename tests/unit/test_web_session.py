@@ -365,3 +365,11 @@ def test_a_stranger_is_not_waited_for() -> None:
     assert stranger.state == Strange()
     assert told(stranger.unknown(10)) == [("warning", "CLOSING"), (4401, "AUTH_REQUIRED")]
     assert stranger.authenticated(b"{}") == []
+
+
+def test_the_end_of_an_older_credential_ends_what_was_begun_with_it_and_not_the_socket() -> None:
+    over = HttpError("AUTH_EXPIRED", "no")
+    same, other = streaming(), streaming()
+    assert told(same.ended(over))[-1] == (4401, "AUTH_EXPIRED")
+    assert told(other.ended(over, renewed=True)) == [("error", "AUTH_EXPIRED")]
+    assert other.received('{"text":"hi"}') == [Begin("turn", {"text": "hi"})]

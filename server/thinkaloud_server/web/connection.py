@@ -51,6 +51,7 @@ logger = logging.getLogger("thinkaloud.web")
 CUT = "websocket.cut"
 # For the last words to a client that may not be reading, where the server has no such extension.
 _PARTING_S = 1.0
+_UNAUTHENTICATED = 401
 # Between the last event of a stream and its status.
 _ENDING_S = 5.0
 
@@ -257,6 +258,7 @@ class Connection:
     async def _follow(self, method: MethodDescriptor, message: Message) -> None:
         """One stream, from its call to what the session says at its end."""
         failure: HttpError | None = None
+        hold = self._hold
         try:
             await self._write(method, message)
         except OSError:
@@ -268,8 +270,9 @@ class Connection:
             failure = HttpError("INTERNAL", "internal error")
         self._heard_at = self._clock()
         self._stream = None
+        renewed = failure is not None and failure.http == _UNAUTHENTICATED and self._hold is not hold
         with suppress(OSError):
-            await self._do(self._session.ended(failure))
+            await self._do(self._session.ended(failure, renewed=renewed))
         self._look()
 
     async def _write(self, method: MethodDescriptor, message: Message) -> None:

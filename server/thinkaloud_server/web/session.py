@@ -204,8 +204,9 @@ class Session:
         """The client has had the stream's last event; only the stream's own end is yet to come."""
         return isinstance(self.state, Streaming) and self._last_case in words.TERMINAL
 
-    def ended(self, error: HttpError | None = None) -> list[Action]:
-        """The stream is over: at its end, or because of this error.
+    def ended(self, error: HttpError | None = None, *, renewed: bool = False) -> list[Action]:
+        """The stream is over: at its end, or because of this error. Once the credential was `renewed`, the end of the
+        one that the stream was begun with is not the socket's.
 
         A run that failed says so twice, as its terminal event and as the status of the stream; the client hears it
         once. An error that is only a status is of the stream: the run may well go on, so it does not name the run.
@@ -220,7 +221,7 @@ class Session:
         said: list[Action] = [] if error is None or told else [self._error(error)]
         if began:
             self._too_fast = False
-        if error is not None and error.close and not self._is_spared(error):
+        if error is not None and error.close and not renewed and not self._is_spared(error):
             return said + self._close(error.close, error.code, error.message)
         if error is not None and not began and not error.retryable and (weary := self._weary(error)):
             return said + weary
