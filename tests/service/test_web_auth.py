@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
 
+from fakes.guarded import GUARDED, SCOPE, ask
 from fakes.known import KnownOnes, bearer, somebody
 from fakes.rpc import Served, serving
 from fakes.web import http_server
-from thinkaloud.v1 import access_pb2
 from thinkaloud_server.web.app import web_app
-from thinkaloud_server.web.route import Route, routes_of, services_of_contract
-
-SCOPE: Any = access_pb2.scope
-TABLE = routes_of(services_of_contract())
-GUARDED = [route for route in TABLE.routes if route.method.GetOptions().Extensions[SCOPE] != "open"]
-# A body that every method takes: whoever may not call is not told whether theirs was right.
-BODIES: dict[str, Any] = {
-    "Chat": {"text": "hi"},
-    "SendMessage": {"text": "hi"},
-    "BatchChat": {"requests": [{"text": "hi"}]},
-    "SwitchModel": {"model_id": "demo/plain"},
-}
 
 
 @asynccontextmanager
@@ -37,15 +23,6 @@ async def guarded(known: KnownOnes) -> AsyncIterator[tuple[Served, httpx.AsyncCl
         httpx.AsyncClient(base_url=url, timeout=10) as client,
     ):
         yield served, client
-
-
-async def ask(client: httpx.AsyncClient, route: Route, **headers: str) -> httpx.Response:
-    path = re.sub(r"\{\w+_id\}", "conv_" + "0" * 32, route.template.text)
-    query = {"text": "hi", "idempotency_key": "k"} if (route.verb, route.method.name) == ("GET", "Chat") else None
-    if route.method.client_streaming:
-        return await client.request(route.verb, path, files={"file": ("a.txt", b"a")}, headers=headers)
-    body = BODIES.get(route.method.name, {}) if route.body else None
-    return await client.request(route.verb, path, json=body, params=query, headers=headers)
 
 
 async def test_every_route_refuses_alike_who_brings_no_credential() -> None:
