@@ -6,8 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,77 +15,21 @@ import httpx
 import pytest
 
 from fakes.rpc import collect, refused
-from fakes.stubs import Stubs, stubs
-from fakes.whole import ASKING, Whole, made_key, revoke_key, whole_server
+from fakes.tenants import MODEL, House, by, header, other_last, refusal, tenants
+from fakes.whole import made_key, revoke_key
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import conversation_service_pb2 as conversation_pb
 from thinkaloud.v1 import run_service_pb2 as run_pb
 from thinkaloud.v1 import system_service_pb2 as system_pb
 
-MODEL = "demo/plain"
-URL = "http://127.0.0.1:9/v1"
 NOWHERE: dict[str, Any] = {"conversation_id": "conv_" + "0" * 32, "run_id": "run_" + "0" * 32}
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """A server that asks for keys, with one each of two tenants, and clients that bring none by themselves."""
-
-    whole: Whole
-    caller: Stubs
-    http: httpx.AsyncClient
-    data_dir: Path
-    hers: str
-    theirs: str
-
-    async def asked(self, key: str, **fields: Any) -> Any:
-        """The `complete` of a turn with this key."""
-        request = pb.SendMessageRequest(request=pb.ChatRequest(**{"text": "What is 6*7?", "model": MODEL, **fields}))
-        return (await self.caller.chat.SendMessage(request, metadata=by(key))).complete
-
-    async def noticed(self, key: str) -> None:
-        """Until the server has seen that this key was made."""
-        async with asyncio.timeout(5):
-            while (await self.http.get("/api/v1/identity", headers=header(key))).is_error:  # noqa: ASYNC110 - by a file
-                await asyncio.sleep(0.02)
-
-
-def by(*keys: str) -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", "req-1"), *(("authorization", f"Bearer {key}") for key in keys))
-
-
-def header(key: str) -> Mapping[str, str]:
-    return {"authorization": f"Bearer {key}", "x-request-id": "req-1"}
-
-
-def other_last(text: str) -> str:
-    return text[:-1] + ("a" if text[-1] != "a" else "b")
 
 
 @pytest.fixture
 async def house(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[House]:
     caplog.set_level(logging.INFO)
-    hers, theirs = (made_key(tmp_path, tenant, "read", "chat") for tenant in ("acme", "other"))
-    local = {"local": {"base_url": URL, "models": ["m"]}}
-    # A new key is asked for until the server knows it, which is more often than a stranger may be wrong.
-    patient = {"auth_failures_per_minute": 0}
-    async with (
-        whole_server(tmp_path, local, identity=ASKING, limits=patient) as whole,
-        stubs(whole.address) as caller,
-        httpx.AsyncClient(base_url=f"http://{whole.http}", timeout=30) as http,
-    ):
-        found = House(whole, caller, http, tmp_path, hers, theirs)
+    async with tenants(tmp_path, caplog) as found:
         yield found
-        assert (await found.asked(hers)).response
-    logged = "\n".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records)
-    for secret in (hers[14:], theirs[14:], (tmp_path / "pepper").read_text().strip()):
-        assert secret not in logged
-
-
-async def refusal(call: Any) -> Any:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await (call.read() if hasattr(call, "read") else call)
-    return refused(caught.value)
 
 
 # AU: credentials.
@@ -332,7 +275,7 @@ async def test_where_providers_are_is_told_to_admins_alone(house: House) -> None
         info = await house.caller.system.GetInfo(system_pb.GetInfoRequest(), metadata=by(key))
         assert {each.name: each.base_url for each in info.providers} == {
             "demo": "",
-            "local": URL if key is admin else "",
+            "local": house.provider.base_url if key is admin else "",
         }
     assert (await house.http.get("/api/v1/health")).json()["uptime"] == 0
     assert (await house.http.get("/api/v1/health", headers=header(house.hers))).json()["uptime"] > 0
