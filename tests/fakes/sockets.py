@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -129,7 +129,8 @@ class Client:
 @asynccontextmanager
 async def client_of(url: str, **options: Any) -> AsyncIterator[Client]:
     options.setdefault("compression", None)
-    headers = {"X-Request-ID": "req-1", **(options.pop("additional_headers", None) or {})}
+    more = options.pop("additional_headers", None) or {}
+    headers = [("X-Request-ID", "req-1"), *(more.items() if isinstance(more, Mapping) else more)]
     options.setdefault("proxy", None)
     async with connect(url, additional_headers=headers, **options) as socket:
         yield Client(socket)
