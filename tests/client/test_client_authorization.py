@@ -116,6 +116,10 @@ def test_credentials_are_held_to_what_keys_are() -> None:
     assert (found.metadata, found.credentials) == ((), credentials)
     with pytest.raises(ValueError, match="token_url: expected an https URL"):
         ClientCredentials("http://login.example/token", "me", "secret")
+    with pytest.raises(ValueError, match=r"ca_file: .*: No such file"):
+        ClientCredentials("https://login.example/token", "me", "secret", ca_file="/nowhere/ca.pem")
+    with pytest.raises(ValueError, match="holds no certificate"):
+        ClientCredentials("https://login.example/token", "me", "secret", ca_file=__file__)
 
 
 # Before a server that believes an issuer.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fakes.certified import Certified
 from fakes.issuer import DEAD, FakeIssuer, said
 from fakes.provider import Reply
 from thinkaloud import AuthError, UnavailableError, oauth
@@ -106,6 +107,9 @@ def test_a_secret_may_not_go_to(url: str) -> None:
         oauth.check_url("token_url", url)
 
 
-async def test_an_authority_of_ones_own_is_trusted_alone(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        await asyncio.to_thread(oauth.discovered, "https://127.0.0.1:9", tmp_path / "none.pem")
+async def test_an_issuer_of_a_private_authority_is_trusted_by_its_file_alone(tmp_path: Path) -> None:
+    certified = Certified(tmp_path)
+    async with FakeIssuer(certified.server) as issuer:
+        assert (await asked(issuer, ca_file=certified.ca_file)).access_token
+        with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+            await asked(issuer)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from fakes.certified import Pair
 from fakes.provider import FakeProvider, Reply, Request
 
 AUDIENCE = "thinkaloud"
@@ -77,7 +79,7 @@ def jws(header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | bytes, s
 class FakeIssuer:
     """The issuer. Its address is another one each time, unless it is entered again."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Pair | None = None) -> None:
         self.keys = [SigningKey("first")]
         self.trouble: Reply | None = None
         self.jwks: Mapping[str, Any] | None = None
@@ -85,7 +87,11 @@ class FakeIssuer:
         self.granted: list[Mapping[str, Any] | str] = [{}]
         self.device: dict[str, Any] = {"interval": 0}
         self.forms: list[dict[str, str]] = []
-        self.server = FakeProvider(script=self._answer)
+        self.scheme, tls = "http", None
+        if certificate is not None:
+            self.scheme, tls = "https", ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(certificate.certificate, certificate.key)
+        self.server = FakeProvider(script=self._answer, tls=tls)
 
     async def __aenter__(self) -> FakeIssuer:
         await self.server.__aenter__()
@@ -98,7 +104,7 @@ class FakeIssuer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}"
+        return f"{self.scheme}://127.0.0.1:{self.server.port}"
 
     def section(self, **given: Any) -> dict[str, Any]:
         """[identity.issuers.NAME] for it."""

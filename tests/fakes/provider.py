@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -105,12 +106,19 @@ class FakeProvider:
     With `reads=False` it accepts connections and never reads from them, until `read_on()`.
     """
 
-    def __init__(self, *replies: Reply, script: Script | None = None, reads: bool = True) -> None:
+    def __init__(
+        self,
+        *replies: Reply,
+        script: Script | None = None,
+        reads: bool = True,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Request] = []
         self.connections: list[Connection] = []
         self.base_url = ""
         self.port = 0
         self._reads = reads
+        self._tls = tls
         self._script = script
         self._replies = list(replies)
         self._server: asyncio.Server | None = None
@@ -119,7 +127,9 @@ class FakeProvider:
 
     async def __aenter__(self) -> FakeProvider:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Wire(self), "127.0.0.1", self.port, backlog=1024)
+        self._server = await loop.create_server(
+            lambda: _Wire(self), "127.0.0.1", self.port, backlog=1024, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         return self

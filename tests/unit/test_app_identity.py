@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fakes.certified import Certified
 from fakes.issuer import FakeIssuer
 from thinkaloud_server.app.config import Config
 from thinkaloud_server.app.config_load import ConfigError
@@ -128,6 +129,17 @@ async def test_an_issuer_need_not_be_up_and_is_enough_to_call(tmp_path: Path, ca
             assert await reason(found, another.token(iss=issuer["issuer"])) == "UPSTREAM_ERROR"
     (told,) = [vars(each) for each in caplog.records if each.getMessage() == "issuer_keys_not_fetched"]
     assert told["issuer"] == "corp"
+
+
+async def test_an_issuer_of_a_private_authority_is_trusted_by_its_file_alone(tmp_path: Path) -> None:
+    certified = Certified(tmp_path)
+    async with FakeIssuer(certified.server) as issuer:
+        trusting = configured(tmp_path, issuers={"corp": issuer.section(ca_file=certified.ca_file)})
+        async with admitted(trusting) as found:
+            assert found.authority is not None
+            assert (await found.authority.identify(issuer.token())).tenant == "corp:alice"
+        async with admitted(configured(tmp_path, issuers={"corp": issuer.section()})) as found:
+            assert await reason(found, issuer.token()) == "UPSTREAM_ERROR"
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("nothing", "holds no certificate")])

@@ -67,7 +67,7 @@ class ClientCredentials(Renewing):
         Client(address, credentials=ClientCredentials("https://login.example/token", "my-service", secret))
 
     The secret goes in a header, as every issuer must take it; with `secret_in_form` in the form, as some want it.
-    Raises ValueError for an address that is not https (http on this machine alone).
+    Raises ValueError for an address that is not https (http on this machine alone), or a file that is none.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class ClientCredentials(Renewing):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         oauth.check_url("token_url", token_url)
+        oauth.trusting(ca_file)
         form = {"grant_type": "client_credentials", "scope": scope, "audience": audience}
         basic = None if secret_in_form else (client_id, client_secret)
         if secret_in_form:

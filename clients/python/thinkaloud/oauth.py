@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import ssl
 import urllib.error
 import urllib.parse
@@ -49,6 +50,15 @@ def check_url(name: str, url: str) -> None:
     local = parts.scheme == "http" and is_local(f"[{parts.hostname}]:0")
     if not parts.hostname or parts.username is not None or (parts.scheme != "https" and not local):
         raise ValueError(f"{name}: expected an https URL without credentials (http on this machine alone)")
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Whom we trust to be the issuer. Raises ValueError for a file that holds no certificates."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # SSLError is one
+        why = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ValueError(f"ca_file: {os.fspath(ca_file or '')}: {why}") from None
 
 
 def granted(
@@ -93,8 +103,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 def _answer(request: urllib.request.Request, ca_file: Path | None) -> Mapping[str, Any]:
     request.add_header("accept", "application/json")
-    context = ssl.create_default_context(cafile=ca_file)
-    opener = urllib.request.build_opener(_Stay, urllib.request.HTTPSHandler(context=context))
+    opener = urllib.request.build_opener(_Stay, urllib.request.HTTPSHandler(context=trusting(ca_file)))
     try:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
             return _object(answer.read(_ANSWER_BYTES_MAX + 1))
