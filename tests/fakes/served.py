@@ -94,3 +94,31 @@ class Served:
 
     def client_environment(self) -> dict[str, str]:
         return environment(self.home, THINKALOUD_ADDRESS=self.address)
+
+
+class Gateway:
+    """A gateway process on a free port, in front of this address."""
+
+    def __init__(self, home: Path, upstream: str, *flags: str) -> None:
+        words = ("gateway", "--upstream", upstream, "--http-address", "127.0.0.1:0", *flags)
+        self.log = home / "gateway.log"
+        with self.log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                command(*words), stdout=subprocess.PIPE, stderr=errors, env=environment(home)
+            )
+        assert self.process.stdout is not None
+        self.ready = self.process.stdout.readline().decode()
+        self.http = self.ready.split()[1].partition("=")[2] if self.ready else ""
+
+    def __enter__(self) -> Self:
+        assert self.ready.startswith("ready http="), self.log.read_text()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=START_S)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(START_S)

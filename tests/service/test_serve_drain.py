@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from fakes.faces import FACES, Heard, Place, numbered
+from fakes.served import Gateway
 from fakes.sockets import CHAT, client_of
 from fakes.whole import ServerProcess, server_process
 
@@ -104,3 +105,27 @@ async def test_runs_that_outlive_the_patience_end_as_interrupted_after_the_warni
     for each in turns:
         each.warned_at()
         assert (each.heard[-1].event, each.heard[-1].data["code"]) == ("error", "RUN_INTERRUPTED")
+
+
+async def test_a_gateway_that_leaves_alone_tells_its_streams_at_once(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server:
+        with Gateway(tmp_path, server.address) as gateway:
+            place = Place(server.address, gateway.http)
+            faces = [face for name, face in FACES.items() if name != "grpc"]
+            turns = [Watcher(face.turn(place, **TURN)) for face in faces]
+            idle = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                for each in turns:
+                    group.create_task(each.listen())
+                away = group.create_task(idle_socket_sent_away(place, idle))
+                await asyncio.gather(idle.wait(), *(each.begun.wait() for each in turns))
+                began = time.monotonic()
+                ending = group.create_task(asyncio.to_thread(gateway.end))
+                assert await away - began < PROMPT_S
+            for each in turns:
+                assert each.warned_at() - began < PROMPT_S
+                assert [heard.sequence for heard in numbered(each.heard)] == list(
+                    range(1, len(numbered(each.heard)) + 1)
+                )
+                assert each.heard[-1].event == "complete"
+            assert ending.result() == 0

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from fakes.provider import unused_port
-from fakes.served import COMMAND_S, START_S, Served, command, environment
+from fakes.served import COMMAND_S, START_S, Gateway, Served, command, environment
 
 CHAT = {"text": "What is 17*23? think first"}
 
@@ -29,34 +29,6 @@ def events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
             name = line.removeprefix("event: ")
         elif line.startswith("data: "):
             yield name, json.loads(line.removeprefix("data: "))
-
-
-class Gateway:
-    """A gateway process on a free port, in front of this address."""
-
-    def __init__(self, home: Path, upstream: str, *flags: str) -> None:
-        words = ("gateway", "--upstream", upstream, "--http-address", "127.0.0.1:0", *flags)
-        self.log = home / "gateway.log"
-        with self.log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                command(*words), stdout=subprocess.PIPE, stderr=errors, env=environment(home)
-            )
-        assert self.process.stdout is not None
-        self.ready = self.process.stdout.readline().decode()
-        self.http = self.ready.split()[1].partition("=")[2] if self.ready else ""
-
-    def __enter__(self) -> Gateway:
-        assert self.ready.startswith("ready http="), self.log.read_text()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate(timeout=START_S)
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(START_S)
 
 
 @pytest.fixture(scope="module")

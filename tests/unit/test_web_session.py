@@ -293,6 +293,14 @@ def test_a_draining_server_lets_the_stream_end() -> None:
     assert told(live.ended()) == [("warning", "RECONNECT"), (1001, "DRAINING")]
 
 
+def test_a_face_that_leaves_alone_tells_the_stream_that_nobody_else_tells() -> None:
+    live = streaming()
+    assert told(live.drain(alone=True)) == [("warning", "RECONNECT")]
+    live.frame("complete", b"{}", 9)
+    assert live.drain(alone=True) == []
+    assert told(live.ended()) == [("warning", "RECONNECT"), (1001, "DRAINING")]
+
+
 def test_a_draining_server_still_tells_why_the_stream_failed() -> None:
     live = streaming()
     live.drain()

@@ -103,7 +103,7 @@ async def _serve(arguments: argparse.Namespace, upstream: Endpoint, renewal: Ren
     stop = StopSignals()
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(_channel(upstream))
-        settings = web_settings(arguments.http_address, upload_bytes=_UPLOAD_BYTES_MAX, info=about())
+        settings = web_settings(arguments.http_address, upload_bytes=_UPLOAD_BYTES_MAX, leaves_alone=True, info=about())
         app = web_app(channel, settings)
         face = HttpFace(telling_whom(app), sockets=app)
         try:

@@ -6,6 +6,7 @@ middleware cost each request more than everything here. What comes with Starlett
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from thinkaloud_server.web import download, guard, media, rest, retired, sse, upload
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
+from thinkaloud_server.web.departure import Departure
 from thinkaloud_server.web.docs import Pages
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.leaving import Gone, Pace, while_there
@@ -48,16 +50,21 @@ class WebApp:
         self._table = table
         self._settings = settings
         self._pages = Pages(table, settings.info)
+        self._departure = Departure()
         self.sockets = WebSockets(caller, table, settings)
 
     async def send_away(self) -> None:
         """Tell whoever holds a WebSocket to go elsewhere, and take no new ones; everything else still works."""
-        await self.sockets.send_away()
+        await asyncio.gather(self.sockets.send_away(), self._tell_streams())
 
     async def drain(self, grace_s: float) -> None:
         """Send them away, and give their streams so long to end. Before the server's own end, which ASGI servers do not
         announce to open WebSockets."""
-        await self.sockets.drain(grace_s)
+        await asyncio.gather(self.sockets.drain(grace_s), self._tell_streams())
+
+    async def _tell_streams(self) -> None:
+        if self._settings.leaves_alone:
+            await self._departure.begin()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -139,7 +146,7 @@ class WebApp:
         extra += retired.headers_of(route.method, message)
         key = rest.take_key(message, route.body, asked)
         method, message = sse.begun_or_resumed(asked, route, message, key, self._table)
-        return sse.stream(asked, method, message, frames, self._caller, pace, extra)
+        return sse.stream(asked, method, message, frames, self._caller, pace, extra, self._departure)
 
     async def _body(self, asked: Asked, route: Route, receive: Receive) -> bytes:
         """The body, once its head says that it is fit to be read."""

@@ -146,7 +146,7 @@ class Connection:
                 await self._hold.close()
 
     async def drain(self) -> None:
-        await self._part(self._session.drain())
+        await self._part(self._session.drain(alone=self._settings.leaves_alone))
 
     async def leave(self) -> None:
         self._leave_stream()

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import msgspec
 
 from thinkaloud_server.web import words
+from thinkaloud_server.web.departure import MESSAGE, RECONNECT
 from thinkaloud_server.web.error import HttpError, event_data
 from thinkaloud_server.web.parse import parsed
 
@@ -288,14 +289,17 @@ class Session:
         )
         return self._close(error.close, error.code, error.message)
 
-    def drain(self) -> list[Action]:
-        """The server is leaving: an open stream may end first."""
+    def drain(self, *, alone: bool = False) -> list[Action]:
+        """The server is leaving: an open stream may end first, and is told here where the service does not leave with
+        us and tell it."""
         self._draining = True
-        return [] if isinstance(self.state, Streaming) else self.leave()
+        if not isinstance(self.state, Streaming):
+            return self.leave()
+        return [Say(_about(words.WARNING, RECONNECT.data))] if alone and not self.said_all else []
 
     def leave(self) -> list[Action]:
         """The server leaves now."""
-        return self._close(GOING_AWAY, "DRAINING", "the server is shutting down: connect again, and resume")
+        return self._close(GOING_AWAY, "DRAINING", MESSAGE)
 
     def _stop(self, fields: dict[str, Any]) -> list[Action]:
         if fields.get(words.RUN):

@@ -21,7 +21,8 @@ class WebSettings:
     `body_timeout_s`; a form with a file, of at most `upload_bytes`, may be silent for so long. A message on a WebSocket
     has at most `message_bytes`; a socket that says more than `messages_per_s`, and `messages_burst` at once, is closed
     (0 is no limit), and so is one where nothing runs and nothing is asked for `idle_timeout_s`. A socket that did not
-    say whose it is has `auth_timeout_s` to do so. `info` is what `/` and the documentation say of the server.
+    say whose it is has `auth_timeout_s` to do so. A face that `leaves_alone`, without the service behind it, then tells
+    its own streams. `info` is what `/` and the documentation say of the server.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -39,4 +40,5 @@ class WebSettings:
     idle_timeout_s: float = 300.0
     stop_timeout_s: float = 30.0
     auth_timeout_s: float = 10.0
+    leaves_alone: bool = False
     info: Info = field(default_factory=Info)

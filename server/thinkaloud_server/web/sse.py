@@ -16,6 +16,7 @@ from starlette.types import Send
 from thinkaloud_server.web import media, words
 from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
+from thinkaloud_server.web.departure import RECONNECT, Departure
 from thinkaloud_server.web.error import HttpError, event_data, invalid
 from thinkaloud_server.web.frame import BOTH, EventStream, Frames, Lines, event_id
 from thinkaloud_server.web.rest import Headers, respond
@@ -73,29 +74,47 @@ def resumed(target: Message, first: Message, run_id: str, sequence: int) -> Mess
 
 
 async def stream(
-    asked: Asked, method: MethodDescriptor, message: Message, frames: Frames, caller: Caller, send: Send, extra: Headers
+    asked: Asked,
+    method: MethodDescriptor,
+    message: Message,
+    frames: Frames,
+    caller: Caller,
+    send: Send,
+    extra: Headers,
+    departure: Departure,
 ) -> None:
     """Call, and write each event as it comes. Raises HttpError only before the first one."""
     run_id = _one_line(getattr(message, words.RUN)) if words.has(message.DESCRIPTOR, words.RUN) else ""
     last: Event | None = None
     said = False
     told_ahead: Headers = []
+    begun = False
+
+    async def tell() -> None:
+        """From the task of the departure: an answer that has begun takes a frame between any two of its own."""
+        if begun and (last is None or last.case not in words.TERMINAL):
+            await send({"type": "http.response.body", "body": frames.frame(RECONNECT, run_id), "more_body": True})
+
     try:
-        async with caller.stream(method, message, asked.metadata()) as messages:
-            async for each in messages:
-                event = event_of(each)
-                if event.run_id and event.run_id != run_id:
-                    run_id = _one_line(event.run_id)
-                written = frames.frame(event, run_id)
+        with departure.concerns(tell):
+            async with caller.stream(method, message, asked.metadata()) as messages:
+                async for each in messages:
+                    event = event_of(each)
+                    if event.run_id and event.run_id != run_id:
+                        run_id = _one_line(event.run_id)
+                    written = frames.frame(event, run_id)
+                    if last is None:
+                        told_ahead = await messages.headers()
+                        await send(_start(frames, [*extra, *told_ahead]))
+                        begun = True
+                        written = frames.opening() + written
+                        if departure.begun:
+                            written += frames.frame(RECONNECT, run_id)
+                    await send({"type": "http.response.body", "body": written, "more_body": True})
+                    said = said or event.sequence > 1
+                    last = event
                 if last is None:
                     told_ahead = await messages.headers()
-                    await send(_start(frames, [*extra, *told_ahead]))
-                    written = frames.opening() + written
-                await send({"type": "http.response.body", "body": written, "more_body": True})
-                said = said or event.sequence > 1
-                last = event
-            if last is None:
-                told_ahead = await messages.headers()
     except HttpError as error:
         if last is None:
             raise

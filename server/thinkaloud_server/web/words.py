@@ -16,8 +16,10 @@ TOKEN = "token"
 AUTHORIZATION = "authorization"
 IDENTITY = "identity"
 
-# Cases of the event: the life sign, and the two that end a stream. The default name is SSE's own.
+# Cases of the event: the life sign, what is said of the connection, and the two that end a stream. The default name is
+# SSE's own.
 HEARTBEAT = "heartbeat"
+WARNING = "warning"
 ERROR = "error"
 COMPLETE = "complete"
 TERMINAL = frozenset({COMPLETE, ERROR})
