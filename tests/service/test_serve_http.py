@@ -138,6 +138,42 @@ def test_a_gateway_lets_a_stream_end_and_refuses_what_comes(served: Served, tmp_
         assert process.process.wait(START_S) == 0
 
 
+PUBLIC = ("--http-address", "0.0.0.0:0")
+
+
+def gateway_refused(home: Path, upstream: str, *flags: str) -> str:
+    """What a gateway that cannot be says."""
+    words = ("gateway", "--upstream", upstream, "--http-address", "127.0.0.1:0", *flags)
+    ended = subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=COMMAND_S, env=environment(home), check=False
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    return ended.stderr
+
+
+def test_a_public_gateway_needs_no_flag_before_a_server_that_asks_for_keys(tmp_path: Path) -> None:
+    with Served(tmp_path, "--auth") as server, Gateway(tmp_path, server.address, *PUBLIC) as process:
+        address = process.http.replace("0.0.0.0", "127.0.0.1")
+        answer = httpx.get(f"http://{address}/api/v1/runs")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_REQUIRED")
+
+
+@pytest.mark.parametrize("flags", [(), ("--auth",)], ids=["nothing said", "vouched for"])
+def test_a_public_gateway_before_a_server_that_asks_nobody_is_refused(
+    flags: tuple[str, ...], served: Served, tmp_path: Path
+) -> None:
+    said = gateway_refused(tmp_path, served.address, *PUBLIC, *flags)
+    assert f"{served.address} asks nobody for a key: start that server with --auth" in said
+
+
+@pytest.mark.parametrize("flag", ["--auth", "--insecure"])
+def test_a_public_gateway_before_nothing_needs_a_word(flag: str, tmp_path: Path) -> None:
+    upstream = f"127.0.0.1:{unused_port()}"
+    assert "does not tell whether it asks for keys" in gateway_refused(tmp_path, upstream, *PUBLIC)
+    with Gateway(tmp_path, upstream, *PUBLIC, flag) as process:
+        assert process.end() == 0
+
+
 def test_a_gateway_before_nothing_answers_that_nothing_is_there(tmp_path: Path) -> None:
     with Gateway(tmp_path, f"127.0.0.1:{unused_port()}") as process:
         answer = httpx.get(f"http://{process.http}/api/v1/health", timeout=30)
@@ -160,12 +196,7 @@ def test_a_gateway_before_nothing_answers_that_nothing_is_there(tmp_path: Path) 
     ],
 )
 def test_a_gateway_that_cannot_be_is_refused(flags: tuple[str, ...], problem: str, tmp_path: Path) -> None:
-    words = ("gateway", "--upstream", "127.0.0.1:1", "--http-address", "127.0.0.1:0", *flags)
-    ended = subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=COMMAND_S, env=environment(tmp_path), check=False
-    )
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert problem in ended.stderr
+    assert problem in gateway_refused(tmp_path, "127.0.0.1:1", *flags)
 
 
 @pytest.mark.parametrize("which", ["serve", "gateway"])

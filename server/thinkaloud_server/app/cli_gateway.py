@@ -16,7 +16,7 @@ EPILOG = """\
 exit codes:
   0    drained and stopped
   1    it cannot start: the address is in use
-  2    the command line is wrong
+  2    the command line is wrong, or other machines could use a server that asks nobody for a key
   130  stopped at once by Ctrl-C (143: by SIGTERM)"""
 
 
@@ -30,6 +30,12 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help="where to listen (default: 127.0.0.1:8000); port 0 takes a free one",
     )
     cli_tls.add_server_flags(command)
+    command.add_argument(
+        "--auth",
+        action="store_true",
+        help="the server asks for keys; that is found out where the gateway listens for other machines, and needs "
+        "this word only while the server cannot be reached",
+    )
     command.add_argument("--insecure", action="store_true", help="let everybody who reaches the gateway use it")
     command.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="(default: info)"

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # What is under way when the signal comes may end in this time; after it callers resume at another gateway.
 DRAIN_S = 30.0
+# For the server behind to say whether it asks for keys.
+_ASKING_S = 5.0
 # Somewhat over the limits of the server, whose refusals come with details.
 _MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 # Files are passed on as they come, and the server behind refuses those over its own limit.
@@ -42,15 +44,9 @@ _UPLOAD_BYTES_MAX = 2**31 - 1
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal. Returns the exit code; raises CommandError when it cannot start."""
     try:
-        host = split_address(arguments.http_address)[0]
+        split_address(arguments.http_address)
     except ValueError as error:
         raise CommandError(f"--http-address: {error}", USAGE) from None
-    if not is_loopback(host) and not arguments.insecure:
-        raise CommandError(
-            f"--http-address {arguments.http_address} can be reached from other machines, and nobody is asked "
-            "for a key: listen on 127.0.0.1, or say --insecure",
-            USAGE,
-        )
     renewal = _renewal(arguments)
     logs.configure(arguments.log_level)
     upstream = _upstream(arguments)
@@ -95,12 +91,48 @@ def _renewal(arguments: argparse.Namespace) -> Renewal | None:
         raise CommandError(str(error), USAGE) from None
 
 
+async def _check_asked(arguments: argparse.Namespace, upstream: Endpoint) -> None:
+    """Whether callers of other machines are asked for a key: by the server behind, for a gateway knows none.
+
+    It is asked once. What stands behind may be another server later, so this finds mistakes and is no guard.
+    Raises CommandError.
+    """
+    from thinkaloud import calls
+    from thinkaloud.connection import Connection
+    from thinkaloud.errors import AuthError, ThinkaloudError
+
+    if arguments.insecure or is_loopback(split_address(arguments.http_address)[0]):
+        return
+    public = f"--http-address {arguments.http_address} can be reached from other machines, and "
+    behind = Connection(upstream, _ASKING_S)
+    try:
+        await behind.send(calls.get_identity())
+    except AuthError:
+        return
+    except ThinkaloudError as error:
+        if arguments.auth:
+            return
+        raise CommandError(
+            f"{public}{upstream.target} does not tell whether it asks for keys ({error}): start that server first, "
+            "listen on 127.0.0.1, vouch for it with --auth, or say --insecure",
+            USAGE,
+        ) from None
+    finally:
+        await behind.close()
+    raise CommandError(
+        f"{public}{upstream.target} asks nobody for a key: start that server with --auth, listen on 127.0.0.1, or "
+        "say --insecure",
+        USAGE,
+    )
+
+
 async def _serve(arguments: argparse.Namespace, upstream: Endpoint, renewal: Renewal | None) -> None:
     from thinkaloud_server.app.about import about
     from thinkaloud_server.app.http_face import HttpFace, web_settings
     from thinkaloud_server.web.app import web_app
 
     stop = StopSignals()
+    await _check_asked(arguments, upstream)
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(_channel(upstream))
         settings = web_settings(arguments.http_address, upload_bytes=_UPLOAD_BYTES_MAX, leaves_alone=True, info=about())
