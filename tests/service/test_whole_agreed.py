@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,41 @@ async def scraped(whole: Whole) -> tuple[str, dict[tuple[str, frozenset[tuple[st
     return text, {(each.name, frozenset(each.labels.items())): each.value for each in samples}
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that is known of one run: by the caller, the collector, the log and the metrics."""
+
+    complete: dict[str, Any]
+    spans: Collector
+    lines: list[dict[str, Any]]
+    samples: dict[tuple[str, frozenset[tuple[str, str]]], float]
+    carried: list[str]
+
+    @property
+    def call(self) -> Any:
+        (call,) = [each for each in self.spans.spans if each.name.rpartition("/")[2] in ("Chat", "SendMessage")]
+        return call
+
+    @property
+    def run(self) -> Any:
+        (run,) = self.spans.named("chat first/thinker")
+        return run
+
+    @property
+    def called(self) -> dict[str, Any]:
+        method = "/" + attributes(self.call)["rpc.method"]
+        (line,) = [each for each in self.lines if each["event"] == "rpc_completed" and each["method"] == method]
+        return line
+
+    @property
+    def ended(self) -> dict[str, Any]:
+        (line,) = [each for each in self.lines if each["event"] == "run_completed"]
+        return line
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.samples.get((f"thinkaloud_{name}", frozenset(labels.items())), 0.0)
+
+
 @pytest.mark.parametrize("face", OVER)
 async def test_of_one_run_everything_says_the_same(face: str, tmp_path: Path, written: io.StringIO) -> None:
     key = made_key(tmp_path, "acme", "read", "chat")
@@ -126,52 +162,57 @@ async def test_of_one_run_everything_says_the_same(face: str, tmp_path: Path, wr
             metrics, samples = await scraped(whole)
         carried = [each.headers["traceparent"] for each in provider.requests]
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    known = Known(complete, collector, lines, samples, carried)
+    check_the_trace(known)
+    check_who_it_was(known, key_id_of(key))
+    check_the_numbers(known)
+    # And none of them has the key, what was asked, or the provider's key.
+    for said in (written.getvalue(), metrics, collector.raw.decode("latin-1")):
+        assert key[14:] not in said
+        assert CANARY not in said
 
-    # The trace: from the caller's span to the provider's requests.
-    (call,) = [each for each in collector.spans if each.name.rpartition("/")[2] in ("Chat", "SendMessage")]
-    (run,) = collector.named("chat first/thinker")
-    attempts = collector.named("attempt thinker")
-    assert {each.trace_id.hex() for each in collector.spans} == {TRACE}
+
+def check_the_trace(known: Known) -> None:
+    """From the caller's span to the provider's requests."""
+    call, run, attempts = known.call, known.run, known.spans.named("attempt thinker")
+    assert {each.trace_id.hex() for each in known.spans.spans} == {TRACE}
     assert (call.parent_span_id.hex(), run.parent_span_id) == (CALLER, call.span_id)
-    assert carried == [f"00-{TRACE}-{each.span_id.hex()}-01" for each in attempts]
+    assert known.carried == [f"00-{TRACE}-{each.span_id.hex()}-01" for each in attempts]
     assert {each.parent_span_id for each in attempts} == {run.span_id}
 
-    # The lines: of the call, and of the run.
-    method = "/" + attributes(call)["rpc.method"]
-    (called,) = [each for each in lines if each["event"] == "rpc_completed" and each["method"] == method]
-    (ended,) = [each for each in lines if each["event"] == "run_completed"]
-    for line in (called, ended):
-        assert (line["key_id"], line["tenant"]) == (key_id_of(key), "acme")
+
+def check_who_it_was(known: Known, key_id: str) -> None:
+    """The caller, the run and how it ended."""
+    complete, called = known.complete, known.called
+    for line in (called, known.ended):
+        assert (line["key_id"], line["tenant"]) == (key_id, "acme")
         assert line["run_id"] == complete["run_id"]
         assert (line["finish_reason"], line["attempts"]) == (complete["finish_reason"], len(complete["attempts"]))
-    assert called["request_id"] == attributes(call)["thinkaloud.request_id"] == "req-1"
-    assert attributes(call)["thinkaloud.run_id"] == attributes(run)["thinkaloud.run_id"] == complete["run_id"]
-    assert (called["code"], attributes(call)["rpc.response.status_code"]) == ("OK", "OK")
+    call, run = attributes(known.call), attributes(known.run)
+    assert called["request_id"] == call["thinkaloud.request_id"] == "req-1"
+    assert call["thinkaloud.run_id"] == run["thinkaloud.run_id"] == complete["run_id"]
+    assert (called["code"], call["rpc.response.status_code"]) == ("OK", "OK")
 
-    # The numbers: as the caller has them, in all of them.
-    def counted(name: str, **labels: str) -> float:
-        return samples.get((f"thinkaloud_{name}", frozenset(labels.items())), 0.0)
 
+def check_the_numbers(known: Known) -> None:
+    """As the caller has them, in all of them."""
+    complete, called, ended, counted = known.complete, known.called, known.ended, known.counted
+    run, method = attributes(known.run), called["method"]
     for kind, tokens in (("input", 12), ("output", 9), ("reasoning", 5)):
         spelt = "reasoning.output" if kind == "reasoning" else kind
         assert {
             complete["usage"][f"{kind}_tokens"],
             called[f"{kind}_tokens"],
             ended[f"{kind}_tokens"],
-            attributes(run)[f"gen_ai.usage.{spelt}_tokens"],
+            run[f"gen_ai.usage.{spelt}_tokens"],
             counted("run_tokens_total", provider="first", kind=kind),
         } == {tokens}
     total_ms, first_ms = complete["timing"]["total_ms"], complete["timing"]["first_token_ms"]
     assert ended["total_ms"] == called["run_total_ms"] == pytest.approx(total_ms)
     assert ended["first_token_ms"] == called["provider_first_token_ms"] == pytest.approx(first_ms)
-    assert attributes(run)["gen_ai.response.time_to_first_chunk"] == pytest.approx(first_ms / 1000)
+    assert run["gen_ai.response.time_to_first_chunk"] == pytest.approx(first_ms / 1000)
     assert counted("run_seconds_sum", **AT) == pytest.approx(total_ms / 1000)
     assert counted("first_token_seconds_sum", **AT) == pytest.approx(first_ms / 1000)
     assert counted("runs_total", **AT, state="completed", reason="stop") == 1
     assert counted("requests_total", method=method, code="OK") == 1
     assert counted("request_seconds_sum", method=method) == pytest.approx(called["duration_ms"] / 1000, abs=1e-6)
-
-    # And none of them has the key, what was asked, or the provider's key.
-    for said in (written.getvalue(), metrics, collector.raw.decode("latin-1")):
-        assert key[14:] not in said
-        assert CANARY not in said
