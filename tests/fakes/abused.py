@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +17,7 @@ import httpx
 import pytest
 
 from fakes.chat_wire import chat_reply
+from fakes.collector import Collector
 from fakes.provider import FakeProvider
 from fakes.rpc import until
 from fakes.sockets import CHAT, client_of, names
@@ -27,6 +30,7 @@ CANARY = "canary-key-4f1d9a7c"
 TEXT = "it is 391"
 TEXT_CHARS_MAX = 2000
 MODEL = "local/thinker"
+RSS_GROWTH_MAX = 64 * 1024 * 1024
 VECTORS = Path(__file__).parents[1] / "vectors" / "abuse"
 # Words of a stack trace or of what this is made of, which no caller is to read.
 _INSIDE = ("Traceback", 'File "', "thinkaloud_server", "site-packages", "UNKNOWN:", "Exception", CANARY)
@@ -103,21 +107,69 @@ class House:
 
 @asynccontextmanager
 async def house(data_dir: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[House]:
-    """Serves until the end of a case, and then looks at what every case must leave behind: a server that is the same
-    process and goes on, no task, no connection to the provider, and no secret in a log."""
-    before, process = asyncio.all_tasks(), os.getpid()
-    async with FakeProvider(script=lambda _: chat_reply(TEXT)) as provider:
+    """Serves until the end of a case, and then looks at what every case must leave behind."""
+    async with FakeProvider(script=lambda _: chat_reply(TEXT)) as provider, left_well(caplog) as left:
         section = {"base_url": provider.base_url, "models": ["thinker"], "api_key": CANARY}
         runs = {"text_chars_max": TEXT_CHARS_MAX}
-        async with whole_server(data_dir, {"local": section}, runs=runs) as whole:
+        async with whole_server(data_dir, {"local": section}, runs=runs, **left.sections) as whole:
             found = House(whole, provider)
+            left.begins()
             yield found
             await found.still_good()
+            await left.look(whole)
         await provider.wait_for(lambda each: not each.open_connections)
+
+
+@dataclass(slots=True)
+class Left:
+    """What a case leaves behind. `sections` are for the server, `secrets` what nobody may read anywhere."""
+
+    sections: dict[str, Any]
+    secrets: list[str] = field(default_factory=lambda: [CANARY])
+    metrics: str = ""
+    rss: int = 0
+
+    def begins(self) -> None:
+        """All is there that is to be there, and no case has begun."""
+        self.rss = rss()
+
+    async def look(self, whole: Whole) -> None:
+        """The case is over and the server still there: nothing is under way, and memory is back."""
+        gc.collect()
+        assert rss() - self.rss < RSS_GROWTH_MAX
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as anybody:
+            self.metrics = (await anybody.get(f"http://{whole.admin}/metrics")).text
+        for name in ("live_runs", "watchers", "open_sockets"):
+            assert f"thinkaloud_{name} 0.0" in self.metrics
+
+
+@asynccontextmanager
+async def left_well(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Left]:
+    """Around a server: it is the same process to the end, leaves no task behind, and no secret in a log, a metric or a
+    trace."""
+    before, process = asyncio.all_tasks(), os.getpid()
+    async with Collector().listening() as collector:
+        left = Left({"server": {"admin_address": "127.0.0.1:0"}, "traces": {"endpoint": collector.endpoint}})
+        yield left
     async with asyncio.timeout(5):
-        while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
-            await asyncio.wait(left, timeout=0.05)
+        while tasks := asyncio.all_tasks() - before - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=0.05)
     assert os.getpid() == process
-    logged = "\n".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records)
-    assert CANARY not in logged
+    logged = "\n".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records if _is_of_server(each))
+    traced = collector.raw.decode("latin-1")
+    assert left.metrics
+    assert traced
+    for secret in left.secrets:
+        for said in (logged, left.metrics, traced):
+            assert secret not in said
     assert not [each for each in caplog.records if each.exc_info and each.name.startswith("thinkaloud")], logged
+
+
+def rss() -> int:
+    """How much memory this process has resident, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _is_of_server(record: logging.LogRecord) -> bool:
+    """Not what the clients of the test log of themselves."""
+    return not record.name.startswith(("httpx", "httpcore", "websockets.client"))

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from fakes.abused import check_told
+from fakes.abused import MODEL, check_told
 from fakes.guarded import GUARDED, ask
 from fakes.rpc import collect, refused
 from fakes.sockets import client_of, names
-from fakes.tenants import MODEL, House, by, header, other_last, refusal, tenants
+from fakes.tenants import House, by, header, other_last, refusal, tenants
 from fakes.whole import made_key, revoke_key
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud_server.rpc.status import FACES as RPC_FACES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from fakes.abused import MODEL, TEXT, House, check_told, house
+from fakes.abused import MODEL, RSS_GROWTH_MAX, TEXT, House, check_told, house, rss
 from fakes.certified import Certified
 from fakes.chat_wire import chat_reply
 from fakes.http2 import (
@@ -39,8 +38,6 @@ from thinkaloud_server.app.renewal import Renewal
 from thinkaloud_server.rpc.limits import Limits
 
 CHAT = "/thinkaloud.v1.ChatService/Chat"
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-RSS_GROWTH_MAX = 64 * 1024 * 1024
 OPENING = PREFACE + frame(SETTINGS)
 ASKED = pb.ChatRequest(text="go", model=MODEL).SerializeToString()
 MESSAGE = b"\x00" + struct.pack(">I", len(ASKED)) + ASKED
@@ -51,10 +48,6 @@ async def abused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncItera
     with caplog.at_level(logging.INFO):
         async with house(tmp_path, caplog) as found:
             yield found
-
-
-def rss() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
 
 
 @pytest.mark.parametrize(

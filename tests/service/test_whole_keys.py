@@ -14,8 +14,9 @@ import grpc
 import httpx
 import pytest
 
+from fakes.abused import MODEL
 from fakes.rpc import collect, refused
-from fakes.tenants import MODEL, House, by, header, other_last, refusal, tenants
+from fakes.tenants import House, by, header, other_last, refusal, tenants
 from fakes.whole import made_key, revoke_key
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import conversation_service_pb2 as conversation_pb
