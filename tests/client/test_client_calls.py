@@ -16,6 +16,7 @@ from thinkaloud.v1 import (
     model_service_pb2,
     run_service_pb2,
     system_service_pb2,
+    upload_service_pb2,
 )
 
 MODULES = (
@@ -25,6 +26,7 @@ MODULES = (
     model_service_pb2,
     system_service_pb2,
     identity_service_pb2,
+    upload_service_pb2,
 )
 METHODS: dict[str, Any] = {
     f"/{service.full_name}/{name}": method
@@ -69,9 +71,12 @@ def test_every_method_of_the_contract_can_be_called() -> None:
     by_choice = {"/thinkaloud.v1.ChatService/SendMessage", "/thinkaloud.v1.ChatService/BatchChat"}
     # What WebSockets need: a client of gRPC has none.
     by_choice |= {f"/thinkaloud.v1.IdentityService/{name}" for name in ("CreateSocketToken", "HoldSocket")}
-    assert {made(make).path for make in MAKERS} | {calls.CHAT, calls.WATCH_RUN} == set(METHODS) - by_choice
+    streams = {calls.CHAT, calls.WATCH_RUN, calls.UPLOAD, calls.GET_UPLOAD}
+    assert {made(make).path for make in MAKERS} | streams == set(METHODS) - by_choice
     assert METHODS[calls.CHAT].server_streaming
     assert METHODS[calls.WATCH_RUN].server_streaming
+    assert METHODS[calls.GET_UPLOAD].server_streaming
+    assert METHODS[calls.UPLOAD].client_streaming
 
 
 @pytest.mark.parametrize(("one", "other"), [(Client, SyncClient), (Conversations, SyncConversations)])

@@ -12,17 +12,21 @@ from thinkaloud.v1 import conversation_service_pb2 as conversation_pb2
 from thinkaloud.v1 import identity_service_pb2 as identity_pb2
 from thinkaloud.v1 import message_pb2, run_service_pb2, system_service_pb2
 from thinkaloud.v1 import model_service_pb2 as model_pb2
+from thinkaloud.v1 import upload_service_pb2 as upload_pb2
 
 Answer = TypeVar("Answer", bound=ProtoMessage)
 Value = TypeVar("Value")
 
 CHAT = "/thinkaloud.v1.ChatService/Chat"
 WATCH_RUN = "/thinkaloud.v1.RunService/WatchRun"
+UPLOAD = "/thinkaloud.v1.UploadService/Upload"
+GET_UPLOAD = "/thinkaloud.v1.UploadService/GetUpload"
 _RUN = "/thinkaloud.v1.RunService/"
 _CONVERSATION = "/thinkaloud.v1.ConversationService/"
 _MODEL = "/thinkaloud.v1.ModelService/"
 _SYSTEM = "/thinkaloud.v1.SystemService/"
 _IDENTITY = "/thinkaloud.v1.IdentityService/"
+_UPLOADS = "/thinkaloud.v1.UploadService/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,20 @@ def switch_model(model_id: str) -> Unary[str]:
         model_pb2.SwitchModelResponse,
         lambda answer: answer.current_model,
     )
+
+
+def list_uploads(page_size: int, page_token: str) -> Unary[Page[upload_pb2.Upload]]:
+    return _unary(
+        _UPLOADS + "ListUploads",
+        upload_pb2.ListUploadsRequest(page_size=page_size, page_token=page_token),
+        upload_pb2.ListUploadsResponse,
+        lambda answer: Page(tuple(answer.uploads), answer.next_page_token),
+    )
+
+
+def delete_upload(upload_id: str) -> Unary[None]:
+    request, answer = upload_pb2.DeleteUploadRequest(upload_id=upload_id), upload_pb2.DeleteUploadResponse
+    return _unary(_UPLOADS + "DeleteUpload", request, answer, lambda _: None)
 
 
 def get_identity() -> Unary[identity_pb2.Identity]:

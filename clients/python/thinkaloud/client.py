@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import closing
 from types import TracebackType
-from typing import Literal, Self, Unpack
+from typing import BinaryIO, Literal, Self, Unpack
 
-from thinkaloud import calls
+from thinkaloud import calls, transfer
 from thinkaloud.authorization import Credentials
 from thinkaloud.calls import ModelList, Page
 from thinkaloud.connection import Connection, StreamRequest
@@ -19,11 +20,13 @@ from thinkaloud.fold import Fold, Result
 from thinkaloud.request import ChatOptions, chat_request, watch_request
 from thinkaloud.resume import Cursor, Patience
 from thinkaloud.stream import Stream
+from thinkaloud.upload import OnProgress, Sink, Source
 from thinkaloud.v1 import identity_service_pb2, system_service_pb2
 from thinkaloud.v1.conversation_service_pb2 import Conversation
 from thinkaloud.v1.message_pb2 import Message
 from thinkaloud.v1.model_service_pb2 import Model
 from thinkaloud.v1.run_service_pb2 import Run
+from thinkaloud.v1.upload_service_pb2 import Upload
 
 MessageType = Literal["reasoning", "assistant"]
 OnChunk = Callable[[str, MessageType], Awaitable[None] | None]
@@ -161,6 +164,44 @@ class Client:
     async def stop(self, run_id: str, *, include_reasoning: bool = False) -> Run:
         """Stop a run and wait until it has ended; stopping an ended one changes nothing. Raises NotFoundError."""
         return await self._connection.send(calls.stop_run(run_id, include_reasoning))
+
+    async def upload(
+        self,
+        file: Path | BinaryIO,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Upload:
+        """Store a file: a path, or an open binary file from where it stands. It is sent as it is read.
+
+        Name and type are the file's own unless they are given. A connection that breaks is tried again with the same
+        key, which stores nothing twice; `on_progress` is told how many bytes have gone. Raises OSError where the file
+        cannot be read.
+        """
+        source = Source(
+            file, filename=filename, content_type=content_type, idempotency_key=idempotency_key, on_progress=on_progress
+        )
+        with closing(source):
+            return await transfer.send(self._connection, source, self._patience.start_s)
+
+    async def download(self, upload_id: str, to: Path | BinaryIO, *, on_progress: OnProgress | None = None) -> Upload:
+        """Write an upload to a path, where it appears once it is whole, or into an open binary file.
+
+        A connection that breaks is made again, and the file goes on where it was. Raises NotFoundError, and OSError
+        where it cannot be written.
+        """
+        with closing(Sink(to, on_progress)) as sink:
+            return await transfer.fetch(self._connection, upload_id, sink, self._patience.start_s)
+
+    async def list_uploads(self, *, page_size: int = 0, page_token: str = "") -> Page[Upload]:
+        """Uploads, newest first."""
+        return await self._connection.send(calls.list_uploads(page_size, page_token))
+
+    async def delete_upload(self, upload_id: str) -> None:
+        """Delete an upload with its bytes. Raises NotFoundError."""
+        await self._connection.send(calls.delete_upload(upload_id))
 
     async def models(
         self, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = ""

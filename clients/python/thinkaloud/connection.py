@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import grpc
 import grpc.aio
 
 from thinkaloud.authorization import Authorization, Metadata
-from thinkaloud.calls import CHAT, WATCH_RUN, Unary
+from thinkaloud.calls import CHAT, GET_UPLOAD, UPLOAD, WATCH_RUN, Unary
 from thinkaloud.endpoint import Endpoint
 from thinkaloud.errors import ThinkaloudError, error_from_status
-from thinkaloud.v1 import chat_service_pb2, run_service_pb2
+from thinkaloud.v1 import chat_service_pb2, run_service_pb2, upload_service_pb2
 
 Value = TypeVar("Value")
+_UPLOADING: dict[str, Any] = {
+    "method": UPLOAD,
+    "request_serializer": upload_service_pb2.UploadRequest.SerializeToString,
+    "response_deserializer": upload_service_pb2.UploadResponse.FromString,
+}
+_DOWNLOADING: dict[str, Any] = {
+    "method": GET_UPLOAD,
+    "request_serializer": upload_service_pb2.GetUploadRequest.SerializeToString,
+    "response_deserializer": upload_service_pb2.GetUploadResponse.FromString,
+}
 StreamRequest = chat_service_pb2.ChatRequest | run_service_pb2.WatchRunRequest
 
 
@@ -53,6 +63,14 @@ class Connection:
         """Begin a streaming call; what it returns is iterated and cancelled."""
         method = self._connected().unary_stream(**_streaming(request))
         return method(request, timeout=timeout_s, metadata=metadata)
+
+    def upload(self, metadata: Metadata) -> Any:
+        """Begin an upload; what it returns is written to and awaited."""
+        return self._connected().stream_unary(**_UPLOADING)(metadata=metadata)
+
+    def download(self, request: Any, metadata: Metadata) -> Any:
+        """Begin a download; what it returns is iterated."""
+        return self._connected().unary_stream(**_DOWNLOADING)(request, metadata=metadata)
 
     async def send(self, unary: Unary[Value], *, again: bool = True) -> Value:
         """The value of a unary call; `again` once more where a token has expired. Raises ThinkaloudError."""
@@ -107,6 +125,14 @@ class SyncConnection:
         """Begin a streaming call; what it returns is iterated and cancelled."""
         method = self._connected().unary_stream(**_streaming(request))
         return method(request, timeout=timeout_s, metadata=metadata)
+
+    def upload(self, requests: Iterator[Any], metadata: Metadata) -> Any:
+        """Begin an upload; what it returns is the future answer."""
+        return self._connected().stream_unary(**_UPLOADING).future(requests, metadata=metadata)
+
+    def download(self, request: Any, metadata: Metadata) -> Any:
+        """Begin a download; what it returns is iterated."""
+        return self._connected().unary_stream(**_DOWNLOADING)(request, metadata=metadata)
 
     def send(self, unary: Unary[Value], *, timeout_s: float | None = None, again: bool = True) -> Value:
         """The value of a unary call; `again` once more where a token has expired. Raises ThinkaloudError."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from types import TracebackType
-from typing import Self, Unpack
+from typing import BinaryIO, Self, Unpack
 
-from thinkaloud import calls
+from thinkaloud import calls, transfer
 from thinkaloud.authorization import Credentials
 from thinkaloud.calls import ModelList, Page
 from thinkaloud.client import MessageType
@@ -19,11 +20,13 @@ from thinkaloud.fold import Fold, Result
 from thinkaloud.request import ChatOptions, chat_request, watch_request
 from thinkaloud.resume import Cursor, Patience
 from thinkaloud.sync_stream import SyncStream
+from thinkaloud.upload import OnProgress, Sink, Source
 from thinkaloud.v1 import identity_service_pb2, system_service_pb2
 from thinkaloud.v1.conversation_service_pb2 import Conversation
 from thinkaloud.v1.message_pb2 import Message
 from thinkaloud.v1.model_service_pb2 import Model
 from thinkaloud.v1.run_service_pb2 import Run
+from thinkaloud.v1.upload_service_pb2 import Upload
 
 OnChunk = Callable[[str, MessageType], None]
 
@@ -156,6 +159,44 @@ class SyncClient:
     def stop(self, run_id: str, *, include_reasoning: bool = False) -> Run:
         """Stop a run and wait until it has ended; stopping an ended one changes nothing. Raises NotFoundError."""
         return self._connection.send(calls.stop_run(run_id, include_reasoning))
+
+    def upload(
+        self,
+        file: Path | BinaryIO,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Upload:
+        """Store a file: a path, or an open binary file from where it stands. It is sent as it is read.
+
+        Name and type are the file's own unless they are given. A connection that breaks is tried again with the same
+        key, which stores nothing twice; `on_progress` is told how many bytes have gone. Raises OSError where the file
+        cannot be read.
+        """
+        source = Source(
+            file, filename=filename, content_type=content_type, idempotency_key=idempotency_key, on_progress=on_progress
+        )
+        with closing(source):
+            return transfer.sync_send(self._connection, source, self._patience.start_s)
+
+    def download(self, upload_id: str, to: Path | BinaryIO, *, on_progress: OnProgress | None = None) -> Upload:
+        """Write an upload to a path, where it appears once it is whole, or into an open binary file.
+
+        A connection that breaks is made again, and the file goes on where it was. Raises NotFoundError, and OSError
+        where it cannot be written.
+        """
+        with closing(Sink(to, on_progress)) as sink:
+            return transfer.sync_fetch(self._connection, upload_id, sink, self._patience.start_s)
+
+    def list_uploads(self, *, page_size: int = 0, page_token: str = "") -> Page[Upload]:
+        """Uploads, newest first."""
+        return self._connection.send(calls.list_uploads(page_size, page_token))
+
+    def delete_upload(self, upload_id: str) -> None:
+        """Delete an upload with its bytes. Raises NotFoundError."""
+        self._connection.send(calls.delete_upload(upload_id))
 
     def models(self, *, provider: str = "", search: str = "", min_context: int = 0, reasoning: str = "") -> ModelList:
         """The models that the server reaches, and notes on providers that did not answer.
