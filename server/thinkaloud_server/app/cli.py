@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     _models(commands)
     _runs(commands)
     _conversations(commands)
+    _uploads(commands)
     keys = commands.add_parser(
         "keys", help="make, list and revoke API keys", description=cli_keys.DESCRIPTION, epilog=cli_keys.EPILOG
     )
@@ -314,3 +315,21 @@ def _conversations(commands: Commands) -> None:
         action.add_argument("conversation_id", metavar="CONVERSATION_ID")
         if name == "show":
             action.add_argument("--show-reasoning", action="store_true", help="with its reasoning")
+
+
+def _uploads(commands: Commands) -> None:
+    upload = _add(commands, "upload", "store a file on the server, and print its id")
+    upload.set_defaults(call="upload")
+    upload.add_argument("file", metavar="FILE", help="what to store; - reads standard input")
+    upload.add_argument("--name", metavar="NAME", help="its name (default: that of the file)")
+    upload.add_argument("--type", metavar="TYPE", help="its media type, as image/png (default: by the name)")
+    uploads = _add(commands, "uploads", "list uploaded files, newest first")
+    uploads.set_defaults(call="uploads list")
+    uploads.add_argument("--limit", type=int, metavar="N", default=50, help="at most so many (default: 50, up to 200)")
+    actions = uploads.add_subparsers(dest="action", metavar="ACTION")
+    for name, about in (("get", "bring a file back"), ("delete", "delete an uploaded file")):
+        action = _add(actions, name, about, action=True)
+        action.set_defaults(call=f"uploads {name}")
+        action.add_argument("upload_id", metavar="UPLOAD_ID")
+        if name == "get":
+            action.add_argument("to", metavar="FILE", help="where to; - writes standard output")

@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from thinkaloud.client import Client
 from thinkaloud.v1.message_pb2 import Message
 from thinkaloud.v1.run_service_pb2 import Run
+from thinkaloud_server.app import cli_uploads
 from thinkaloud_server.app.cli_models import list_models
 from thinkaloud_server.app.cli_output import (
     FAILED,
     OK,
     dollars,
     message_json,
-    on_terminal,
     one_line,
-    say,
+    say_more,
+    when,
     write,
     write_json,
     write_table,
@@ -56,9 +54,9 @@ async def list_runs(arguments: argparse.Namespace, client: Client) -> int:
         for each in page:
             write_json(message_json(each))
     else:
-        rows = [(each.run_id, _when(each.created_at), _ended(each), each.model) for each in page]
+        rows = [(each.run_id, when(each.created_at), _ended(each), each.model) for each in page]
         write_table(("run", "begun", "state", "model"), rows)
-    _say_more(page.next_page_token)
+    say_more(page.next_page_token)
     return OK
 
 
@@ -78,9 +76,9 @@ async def list_conversations(arguments: argparse.Namespace, client: Client) -> i
         for each in page:
             write_json(message_json(each))
     else:
-        rows = [(each.conversation_id, _when(each.updated_at), str(each.message_count), each.title) for each in page]
+        rows = [(each.conversation_id, when(each.updated_at), str(each.message_count), each.title) for each in page]
         write_table(("conversation", "last used", "messages", "title"), rows)
-    _say_more(page.next_page_token)
+    say_more(page.next_page_token)
     return OK
 
 
@@ -150,6 +148,7 @@ COMMANDS: Mapping[str, Command] = {
     "conversations delete": delete_conversation,
     "health": show_health,
     "whoami": show_identity,
+    **cli_uploads.COMMANDS,
 }
 
 
@@ -163,8 +162,8 @@ def _write_run(run: Run, arguments: argparse.Namespace) -> None:
         "model": run.model,
         "conversation": run.conversation_id,
         "events": str(run.last_sequence),
-        "begun": _when(run.created_at),
-        "ended": _when(run.ended_at) if run.HasField("ended_at") else "",
+        "begun": when(run.created_at),
+        "ended": when(run.ended_at) if run.HasField("ended_at") else "",
     }
     if run.HasField("error"):
         facts["error"] = f"{run.error.code}: {run.error.message} (request {run.error.request_id})"
@@ -202,19 +201,3 @@ def _write_facts(facts: Mapping[str, str]) -> None:
 
 def _ended(run: Run) -> str:
     return f"{run.state} ({run.finish_reason})" if run.finish_reason not in ("", "stop") else run.state
-
-
-def _when(moment: Timestamp) -> str:
-    """For people: the time of today, or the day. In a pipe the whole moment."""
-    if not moment.seconds:
-        return ""
-    then = datetime.fromtimestamp(moment.seconds).astimezone()
-    if not on_terminal():
-        return then.isoformat()
-    today = then.date() == datetime.now().astimezone().date()
-    return then.strftime("%H:%M:%S" if today else "%Y-%m-%d")
-
-
-def _say_more(token: str) -> None:
-    if token:
-        say("note: there are more; --limit shows up to 200", style="dim")

@@ -11,10 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
     from rich.console import Console
 
     from thinkaloud import events
@@ -159,3 +161,20 @@ def one_line(text: str) -> str:
     from thinkaloud_server.app.cli_markdown import clean
 
     return clean(" ".join(text.split()))
+
+
+def when(moment: Timestamp) -> str:
+    """For people: the time of today, or the day. In a pipe the whole moment."""
+    if not moment.seconds:
+        return ""
+    then = datetime.fromtimestamp(moment.seconds).astimezone()
+    if not on_terminal():
+        return then.isoformat()
+    today = then.date() == datetime.now().astimezone().date()
+    return then.strftime("%H:%M:%S" if today else "%Y-%m-%d")
+
+
+def say_more(token: str) -> None:
+    """The list goes on, where it does."""
+    if token:
+        say("note: there are more; --limit shows up to 200", style="dim")
