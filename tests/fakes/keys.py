@@ -23,10 +23,17 @@ class FakeKeys:
         self.kept: dict[str, Key] = {}
         self.uses: list[str] = []
         self.spent: set[str] = set()
+        self.looks = 0
+        # What a look finds: keys that were made elsewhere.
+        self.beside: dict[str, Key] = {}
         self._changed: Callable[[], None] = lambda: None
 
     def find(self, key_id: str) -> Key | None:
         return self.kept.get(key_id)
+
+    async def look(self) -> None:
+        self.looks += 1
+        self.kept |= self.beside
 
     def used(self, key_id: str) -> None:
         self.uses.append(key_id)

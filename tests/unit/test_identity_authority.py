@@ -85,16 +85,38 @@ def test_an_unknown_key_and_a_wrong_character_cost_the_same_work_and_say_the_sam
             asked.send(None)
         except ChatError as error:
             sys.setprofile(None)
-            return done, str(error)
+            # Before it stands only what concerns the public id.
+            return done[done.index("call Authority._of_key") :], str(error)
         raise AssertionError("was let in")
 
     refused = [work(text) for text in (unknown, other_last(known), known[:14] + other_last(known[14:]), "tk_", "tk_x")]
     assert all(each == refused[0] for each in refused)
     assert any("compare_digest" in each for each in refused[0][0])
+
     assert any("hmac_digest" in each for each in refused[0][0])
     far_too_long, said = work("tk_" + "x" * KEY_BYTES_MAX)
     assert said == refused[0][1]
     assert not any("digest" in each for each in far_too_long)
+
+
+async def test_a_key_that_was_made_a_moment_ago_is_looked_for_and_let_in() -> None:
+    keys, elsewhere = FakeKeys(), FakeKeys()
+    text = elsewhere.make("read", tenant="acme")
+    keys.beside = elsewhere.kept
+    assert (await authority_of(keys).identify(text)).tenant == "acme"
+    assert keys.looks == 1
+
+
+async def test_only_an_unknown_id_is_looked_for_and_only_in_what_may_be_a_key() -> None:
+    keys = FakeKeys()
+    known, unknown = keys.make("read"), FakeKeys().make("read")
+    authority = authority_of(keys)
+    await authority.identify(known)
+    for text in (other_last(known), known[:14] + unknown[14:], "tk_", unknown[:-1], unknown + "x", f"{unknown[:-1]}-"):
+        assert (await refusal(authority, text))[0] == "AUTH_INVALID"
+        assert keys.looks == 0
+    assert (await refusal(authority, unknown))[0] == "AUTH_INVALID"
+    assert keys.looks == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from thinkaloud_server.identity.key import RANDOM_BYTES, derived, hashed, key_id_of, new_key, pepper_name
+from thinkaloud_server.identity.key import RANDOM_BYTES, derived, hashed, is_formed, key_id_of, new_key, pepper_name
 
 
 def test_a_key_shows_its_id_and_has_32_random_bytes_behind_it() -> None:
@@ -15,6 +15,8 @@ def test_a_key_shows_its_id_and_has_32_random_bytes_behind_it() -> None:
     assert re.fullmatch(r"tk_[0-9A-Za-z]{10}_[0-9A-Za-z]{43}", text)
     assert text.startswith(f"{key_id}_")
     assert key_id_of(text) == key_id_of(key_id) == key_id
+    assert is_formed(text)
+    assert not any(map(is_formed, (text[:-1], text + "x", text + "\n", key_id, "", f"tk-{text[3:]}")))
 
 
 @pytest.mark.parametrize("bit", [0, 7, 16 * 8, RANDOM_BYTES * 8 - 1])

@@ -51,6 +51,40 @@ async def test_what_is_made_and_revoked_elsewhere_is_told(store: KeyStore, besid
     assert told == [2, 2]
 
 
+async def test_who_asks_finds_at_once_what_was_made_a_moment_ago(beside: KeyFile, tmp_path: Path) -> None:
+    store = await KeyStore.open(tmp_path / "keys.db", now=time.time, look_s=60.0)
+    beside.add(OTHER)
+    assert store.find("tk_2") is None
+    await asyncio.gather(*(store.look() for _ in range(20)))
+    assert store.find("tk_2") == OTHER
+    await store.close()
+    await store.look()
+
+
+async def test_looks_that_are_asked_for_are_bounded_for_all_together(
+    beside: KeyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "LOOK_AGAIN_S", 3600.0)
+    store = await KeyStore.open(tmp_path / "keys.db", now=time.time, look_s=60.0)
+    await store.look()
+    beside.add(OTHER)
+    for _ in range(20):
+        await store.look()
+    assert store.find("tk_2") is None
+    await store.close()
+
+
+async def test_an_asker_who_leaves_takes_the_look_from_nobody(beside: KeyFile, tmp_path: Path) -> None:
+    store = await KeyStore.open(tmp_path / "keys.db", now=time.time, look_s=60.0)
+    beside.add(OTHER)
+    leaver, stayer = asyncio.ensure_future(store.look()), asyncio.ensure_future(store.look())
+    await asyncio.sleep(0)
+    leaver.cancel()
+    await stayer
+    assert store.find("tk_2") == OTHER
+    await store.close()
+
+
 def test_the_file_is_looked_at_often_enough_for_two_seconds() -> None:
     assert LOOK_S < 2.0
 

@@ -2,6 +2,11 @@
 
 Keys are looked up in memory, so that a call costs a hash and no wait. A key that is not there and one with a wrong
 character are answered alike after the same work.
+
+But for one look: a key whose id nobody knows may have been made a moment ago, so the file is looked at, for all callers
+together a few times a second. That can be measured, and tells that an id is not in use. It is no secret: ids stand in
+lists and logs, are 60 random bits of their own, and open nothing. A wrong key with a known id is never looked for, so
+nothing is told of what must not be guessed; and a guess counts as a failure of its address (rpc/throttle.py).
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from typing import Protocol
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.identity import Identity
 from thinkaloud_server.core.key import Key
-from thinkaloud_server.identity.key import KEY_BYTES_MAX, PREFIX, derived, hashed, key_id_of
+from thinkaloud_server.identity.key import KEY_BYTES_MAX, PREFIX, derived, hashed, is_formed, key_id_of
 from thinkaloud_server.identity.signed import (
     SESSION_PREFIX,
     Claim,
@@ -37,6 +42,9 @@ class Keys(Protocol):
     """The keys that there are, in memory, and the tokens that were used."""
 
     def find(self, key_id: str) -> Key | None: ...
+
+    async def look(self) -> None:
+        """Take notice of what was made or revoked just now, unless that was done a moment ago."""
 
     def used(self, key_id: str) -> None:
         """Note that a key was used; kept now and then."""
@@ -84,6 +92,8 @@ class Authority:
     async def identify(self, credential: str) -> Identity:
         """The caller who sent this credential."""
         if credential.startswith(PREFIX):
+            if is_formed(credential) and self._keys.find(key_id_of(credential)) is None:
+                await self._keys.look()
             return self._of_key(credential)
         if credential.startswith(SESSION_PREFIX):
             return self._of_session(credential)

@@ -8,6 +8,7 @@ random bits.
 from __future__ import annotations
 
 import hmac
+import re
 from typing import NamedTuple
 
 PREFIX = "tk_"
@@ -19,6 +20,7 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_CHARS = 10
 _SECRET_CHARS = 43  # 62**43 > 2**256
 _PUBLIC_CHARS = len(PREFIX) + _ID_CHARS
+_FORM = re.compile(f"{PREFIX}[0-9A-Za-z]{{{_ID_CHARS}}}_[0-9A-Za-z]{{{_SECRET_CHARS}}}")
 
 
 class NewKey(NamedTuple):
@@ -38,6 +40,11 @@ def new_key(random: bytes) -> NewKey:
 def key_id_of(text: str) -> str:
     """The public id of what may be a key; some text that is nobody's id when it is none."""
     return text[:_PUBLIC_CHARS]
+
+
+def is_formed(text: str) -> bool:
+    """Whether it looks like a key that was made here."""
+    return _FORM.fullmatch(text) is not None
 
 
 def derived(pepper: bytes, purpose: str) -> bytes:

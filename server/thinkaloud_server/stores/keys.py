@@ -1,7 +1,8 @@
 """The API keys of a running server: all of them in memory, and a thread that keeps them as the file has them.
 
-The thread asks once a second whether anybody has changed the file, which costs no read of it; so a key that is made or
-revoked on the command line counts within two seconds, and a call that brings one waits for nothing.
+The thread asks once a second whether anybody has changed the file, which costs no read of it; so a key that is revoked
+on the command line counts no more within two seconds, and a call that brings one waits for nothing. Who brings a key
+that nobody knows may ask for a look at once (`look`), so that a new key counts when it is first used.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from thinkaloud_server.stores.key_file import KeyFile
 _log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+# Looks that are asked for come at most so often, whoever asks: strangers cannot keep the thread from its work.
+LOOK_AGAIN_S = 0.2
 # Uses of keys are kept at most this often.
 NOTE_S = 60.0
 
@@ -34,6 +37,11 @@ NOTE_S = 60.0
 class _Spend:
     nonce: str
     expires_at: float
+    answer: asyncio.Future[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
     answer: asyncio.Future[bool]
 
 
@@ -53,7 +61,9 @@ class KeyStore:
         self._used: dict[str, float] = {}
         self._noted_at = now()
         self._failing = self._closed = False
-        self._queue: SimpleQueue[_Spend | None] = SimpleQueue()
+        self._looking: asyncio.Future[bool] | None = None
+        self._looked_at = float("-inf")
+        self._queue: SimpleQueue[_Spend | _Look | None] = SimpleQueue()
         # A daemon: a process that ends without closing it must not hang.
         self._thread = threading.Thread(target=self._work, name="keys", daemon=True)
         self._thread.start()
@@ -70,6 +80,18 @@ class KeyStore:
     def all(self) -> list[Key]:
         """Every key, also revoked and expired ones."""
         return list(self._keys.values())
+
+    async def look(self) -> None:
+        """Take notice of what was made or revoked just now, unless that was done a moment ago. All who ask meanwhile
+        wait for the same look."""
+        if self._looking is None or self._looking.done():
+            now = self._loop.time()
+            if self._closed or now - self._looked_at < LOOK_AGAIN_S:
+                return
+            self._looked_at = now
+            self._looking = self._loop.create_future()
+            self._queue.put(_Look(self._looking))
+        await asyncio.shield(self._looking)
 
     def used(self, key_id: str) -> None:
         """Note that a key was used; kept now and then."""
@@ -100,12 +122,15 @@ class KeyStore:
             try:
                 job = self._queue.get(timeout=self._look_s)
             except Empty:
-                pass
-            else:
-                more = job is not None
-                if job is not None:
-                    self._spend(job)
+                self._keep_up(last=False)
+                continue
+            more = job is not None
+            if isinstance(job, _Spend):
+                self._spend(job)
             self._keep_up(last=not more)
+            if isinstance(job, _Look):
+                # After what was found: the loop does the one, then the other.
+                self._tell(_answer, job.answer, True)
         self._file.close()
 
     def _keep_up(self, *, last: bool) -> None:
