@@ -131,7 +131,7 @@ async def show_identity(arguments: argparse.Namespace, client: Client) -> int:
             "key": identity.key_id,
             "scopes": ", ".join(identity.scopes),
             "models": ", ".join(identity.models),
-            "expires": _when(identity.expires_at),
+            "expires": when(identity.expires_at),
         }
         _write_facts(facts)
     return OK
