@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from itertools import count
 
 import pytest
@@ -27,14 +28,15 @@ def assert_whole(events: list[Event]) -> None:
     assert (end.response, end.reasoning) == (ANSWER, THOUGHT)
 
 
-def random_cuts(seed: int) -> list[Cut]:
-    """Six connections that die: in the handshake, in the request, in the answer; by RST or by FIN."""
+def random_cuts(seed: int, *, hard: bool = False) -> list[Cut]:
+    """Six connections that die: in the handshake, in the request, in the answer; dropped (`hard`: by RST) or by FIN."""
     chance = random.Random(seed)
     return [
         Cut(
             chance.randrange(1, 400 if chance.random() < 0.3 else 6000),
             chance.choice(["to_client", "to_client", "to_server"]),
-            reset=chance.random() < 0.5,
+            reset=(reset := chance.random() < 0.5),
+            hard=hard and reset,
         )
         for _ in range(6)
     ]
@@ -46,6 +48,17 @@ async def test_connections_that_die_at_random_bytes_lose_and_repeat_nothing(driv
         assert_whole(await driver.events(proxy.address, include_reasoning=True))
         assert len(server.runs) == 1
         await until(lambda: server.open_calls == 0)
+
+
+@pytest.mark.parametrize("seed", [1, 7, 15, 18, 39])
+async def test_connections_that_are_reset_lose_and_repeat_nothing(driver: Driver, seed: int) -> None:
+    """At times gRPC notices an RST only when it pings."""
+    cuts = random_cuts(seed, hard=True)
+    async with ChatServer(SCRIPT) as server, CuttingProxy(server.address, cuts) as proxy:
+        began = time.monotonic()
+        assert_whole(await driver.events(proxy.address, include_reasoning=True))
+        assert len(server.runs) == 1
+        assert time.monotonic() - began < 18.0
 
 
 @pytest.mark.parametrize("after_bytes", [1, 9, 30, 60, 100, 150, 200, 250, 300, 400])

@@ -117,7 +117,7 @@ class CuttingProxy:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            if cut is not None and cut.hard:
+            if cut is not None and cut.hard and not writer.is_closing():
                 linger = struct.pack("ii", 1, 0)
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             if cut is not None and not cut.reset:

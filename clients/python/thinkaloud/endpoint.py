@@ -39,8 +39,9 @@ _CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.primary_user_agent", f"thinkaloud-python/{__version__}"),
     ("grpc.max_receive_message_length", _RECEIVE_BYTES_MAX),
     ("grpc.max_send_message_length", _RECEIVE_BYTES_MAX),
-    # A dead path shows within half a minute, also while a model thinks in silence.
-    ("grpc.keepalive_time_ms", 20_000),
+    # A dead path shows within 15 s, also while a model thinks in silence; and a reset, which gRPC at times does not
+    # notice before it writes, within the 10 s of patience before `start`. The server allows two pings a second.
+    ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
