@@ -228,14 +228,15 @@ async def test_each_batch_is_told_once_with_its_pieces_before_they_were_merged(s
     one, two = writer_of(committer, "run_a"), writer_of(committer, "run_b")
     for event in (Reasoning("a"), Reasoning("b"), Reasoning("c"), Token("d"), Token("e"), Warning("ADJUSTED", "x")):
         one.append(event)
-    two.append(Token("f"))
+    two.append(Token("fgh"), pieces=3)
+    two.append(Reasoning("ij"), pieces=2)
     await store.arrived.acquire()
     one.append(Token("g"))
     store.answers = ["committed", "fenced"]
     clock.advance(0.25)
     store.gate.release()
     await store.arrived.acquire()
-    first = Committed("gated", 2, 4, answer_deltas=3, reasoning_deltas=3, failed=1, duration_s=0.25)
+    first = Committed("gated", 2, 5, answer_deltas=5, reasoning_deltas=5, failed=1, duration_s=0.25)
     assert told == [first]
     store.answers = None
     seen = one.tail.waiter()

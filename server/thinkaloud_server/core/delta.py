@@ -11,7 +11,7 @@ ran out. Bytes that run out before the provider said that it is done are a Failu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from thinkaloud_server.core.errors import ErrorReason
@@ -124,6 +124,45 @@ Delta = (
     | EndOfStream
     | Failure
 )
+
+
+def joined(deltas: Sequence[Delta]) -> list[tuple[Delta, int]]:
+    """The same in fewer: neighbours that go on with one text are one. With each, how many it was.
+
+    What may be of a think tag stands alone, for what follows it may be of another kind.
+    """
+    if len(deltas) < 2:
+        return [(delta, 1) for delta in deltas]
+    found: list[tuple[Delta, int]] = []
+    texts: list[str] = []
+    last: object = None
+    for delta in deltas:
+        place: object = None
+        text = ""
+        # Not by `match`, which takes four times as long, for each piece of an answer.
+        if type(delta) is TextDelta:
+            text, place = delta.text, delta.part
+        elif type(delta) is ReasoningDelta:
+            text, place = delta.text, (delta.kind, delta.part)
+        if "<" in text:
+            place = None
+        if place is not None and place == last:
+            texts.append(text)
+            continue
+        _close(found, texts)
+        found.append((delta, 1))
+        texts = [text]
+        last = place
+    _close(found, texts)
+    return found
+
+
+def _close(found: list[tuple[Delta, int]], texts: list[str]) -> None:
+    """Give the last one the texts that were found to go on with it."""
+    if len(texts) > 1:
+        first = found[-1][0]
+        assert isinstance(first, TextDelta | ReasoningDelta)
+        found[-1] = replace(first, text="".join(texts)), len(texts)
 
 
 class StreamDecoder(Protocol):

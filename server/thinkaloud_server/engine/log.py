@@ -84,8 +84,13 @@ class RunWriter:
         self.ended = asyncio.Event()
         self.on_lost: Callable[[AppendResult], None] | None = None
 
-    def append(self, event: Event) -> None:
-        """Add the next event; it is seen once it is committed."""
+    @property
+    def merges(self) -> bool:
+        """Whether neighbouring text that waits together becomes one event."""
+        return self._committer.merge
+
+    def append(self, event: Event, pieces: int = 1) -> None:
+        """Add the next event; it is seen once it is committed. A provider sent its text in so many pieces."""
         if not isinstance(event, _TEXT):
             self._shut()
             self._pending.append(event)
@@ -93,6 +98,11 @@ class RunWriter:
             self._mark()
             return
         self._append_text(event)
+        if pieces > 1:
+            if isinstance(event, Token):
+                self.answer_deltas += pieces - 1
+            else:
+                self.reasoning_deltas += pieces - 1
         if self._marked:
             return
         if self.tail.caught_up or self.pending_bytes >= HELD_BYTES_MAX or not self._committer.merge:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thinkaloud_server.core.assembler import Answer, Assembler
-from thinkaloud_server.core.delta import Failure
+from thinkaloud_server.core.delta import Failure, joined
 from thinkaloud_server.core.errors import ChatError, ErrorReason
 from thinkaloud_server.core.event import Complete, Error, Progress, Reasoning, Terminal, Token, Warning
 from thinkaloud_server.core.message import Message
@@ -240,6 +240,7 @@ class Play:
     async def _listen(self, candidate: Candidate, request: ModelRequest, call: Call | None) -> Failure | None:
         feed = self._assembler.feed
         append = self._writer.append
+        merges = self._writer.merges
         meter = self._meter
         if meter is not None:
             meter.asks(self._asked_bytes(), partial(self._models.costed, candidate))
@@ -247,9 +248,10 @@ class Play:
         async with stream as batches:
             self._tell_adjusted(candidate)
             async for batch in batches:
-                for delta in batch:
+                for delta, pieces in joined(batch) if merges else ((each, 1) for each in batch):
                     for event in feed(delta):
-                        append(event)
+                        append(event, pieces)
+                        pieces = 1
                         if not self._spoke_at:
                             self._spoke_at = self._clock.monotonic()
                             if call is not None:
