@@ -8,6 +8,8 @@ from typing import Any
 
 from starlette.types import Message, Receive, Send
 
+# What is answered sooner needs nobody who waits for its caller to leave.
+_SOON_S = 0.05
 # A send that is the same one at so many looks in a row has been waiting for the whole time between them.
 _LOOKS = 4
 
@@ -50,14 +52,12 @@ async def while_there(receive: Receive, work: Coroutine[Any, Any, None], pace: P
     """Do the work; cancel it and raise Gone when the caller leaves or stalls. The body was read before.
 
     The work is done by the task that asks, for one more for each request, and waiting for it, cost more than a short
-    answer does elsewhere.
+    answer does elsewhere; and whether the caller is still there is asked only of work that is not done soon.
     """
     task = asyncio.current_task()
     assert task is not None
     cancelling = task.cancelling()
-    watch = _Watch(task, pace, stall_timeout_s / _LOOKS)
-    left = asyncio.ensure_future(_left(receive))
-    left.add_done_callback(watch.left)
+    watch = _Watch(task, receive, pace, stall_timeout_s / _LOOKS)
     try:
         await work
     except (asyncio.CancelledError, Exception):
@@ -65,7 +65,6 @@ async def while_there(receive: Receive, work: Coroutine[Any, Any, None], pace: P
             raise
     finally:
         watch.close()
-        left.cancel()
     if watch.gone is not None:
         if task.uncancel() > cancelling:
             raise asyncio.CancelledError
@@ -75,21 +74,28 @@ async def while_there(receive: Receive, work: Coroutine[Any, Any, None], pace: P
 class _Watch:
     """Cancels the task once its caller has left, or has taken nothing for so many looks."""
 
-    def __init__(self, task: asyncio.Task[Any], pace: Pace, every_s: float) -> None:
+    def __init__(self, task: asyncio.Task[Any], receive: Receive, pace: Pace, every_s: float) -> None:
         self.gone: Gone | None = None
         self._task = task
+        self._receive = receive
         self._pace = pace
         self._every_s = every_s
         self._stuck = self._looks = 0
-        self._timer = asyncio.get_running_loop().call_later(every_s, self._look)
+        self._left: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(min(_SOON_S, every_s), self._begin)
         self._closed = False
-
-    def left(self, _: asyncio.Task[None]) -> None:
-        self._end("left")
 
     def close(self) -> None:
         self._closed = True
         self._timer.cancel()
+        if self._left is not None:
+            self._left.cancel()
+
+    def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._left = loop.create_task(_left(self._receive))
+        self._left.add_done_callback(lambda _: self._end("left"))
+        self._timer = loop.call_later(self._every_s, self._look)
 
     def _look(self) -> None:
         waiting = self._pace.waiting_since
