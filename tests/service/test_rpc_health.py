@@ -188,3 +188,10 @@ async def test_reflection_answers_bytes_that_are_no_request_as_an_argument() -> 
         await call.done_writing()
         answer = reflection_pb2.ServerReflectionResponse.FromString(await call.read())
         assert answer.error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+@pytest.mark.skipif(not hasattr(health_pb2, "HealthListResponse"), reason="this release of the protocol has no List")
+async def test_all_services_are_listed() -> None:
+    async with serving() as served:
+        listed = await health(served).List(health_pb2.HealthListRequest())
+        assert {name: each.status for name, each in listed.statuses.items()} == dict.fromkeys(SERVICES, SERVING)

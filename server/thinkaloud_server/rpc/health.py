@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
+from typing import Any
 
 from grpc_health.v1 import health_pb2 as pb  # type: ignore[import-untyped]  # generated, no stubs
 
@@ -53,6 +54,11 @@ class HealthServicer:
                 await self._draining.wait()
                 yield pb.HealthCheckResponse(status=_NOT_SERVING)
         await self._closing.wait()
+
+    async def list(self, request: Any, call: Call) -> Any:
+        """How all of them are. Newer releases of the protocol have this method and its messages, older ones neither."""
+        statuses = {name: pb.HealthCheckResponse(status=self._status()) for name in sorted(self._services)}
+        return pb.HealthListResponse(statuses=statuses)
 
     def _status(self) -> pb.HealthCheckResponse.ServingStatus:
         return _NOT_SERVING if self._draining.is_set() else _SERVING
