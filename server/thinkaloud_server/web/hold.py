@@ -42,38 +42,31 @@ class Hold:
         """Call, and wait for the word. Raises HttpError."""
         gate = self._gate
         request = GetMessageClass(gate.method.input_type)(**{words.PATH: self._asked.path, words.TOKEN: token})
-        stack = AsyncExitStack()
         try:
             async with asyncio.timeout(gate.patience_s), AsyncExitStack() as opening:
                 messages = await opening.enter_async_context(gate.caller.stream(gate.method, request, self.metadata))
                 self.held = await anext(messages)
-                stack = opening.pop_all()
+                self._stack, self._messages = opening.pop_all(), messages
         except TimeoutError:
             raise HttpError("OVERLOADED", f"nobody said within {gate.patience_s:g} s who calls") from None
         except StopAsyncIteration:
             raise HttpError("OVERLOADED", "nobody said who calls") from None
-        self._stack, self._messages = stack, messages
         if authorization := getattr(self.held, words.AUTHORIZATION):
             self.metadata = self._asked.metadata(authorization)
 
     async def over(self) -> HttpError:
         """Wait until the service takes its word back, and say why. A call that was lost is made again, elsewhere."""
-        again_s = _AGAIN_S
-        while True:
-            error = await self._ended()
-            while error.lost or error.http == 503:
-                await asyncio.sleep(again_s)
-                again_s = min(2 * again_s, _AGAIN_S_MAX)
-                await self.close()
-                try:
-                    await self.open()
-                except HttpError as failed:
-                    error = failed
-                else:
-                    again_s = _AGAIN_S
-                    break
+        error, again_s = await self._ended(), _AGAIN_S
+        while error.lost or error.http == 503:
+            await asyncio.sleep(again_s)
+            await self.close()
+            try:
+                await self.open()
+            except HttpError as failed:
+                error, again_s = failed, min(2 * again_s, _AGAIN_S_MAX)
             else:
-                return error
+                error, again_s = await self._ended(), _AGAIN_S
+        return error
 
     async def close(self) -> None:
         """The socket is closed, or another hold has taken over."""
