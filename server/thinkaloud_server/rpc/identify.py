@@ -6,11 +6,11 @@ say; without one nobody is asked, and every caller is `ANYBODY`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from thinkaloud.v1 import access_pb2
 from thinkaloud_server.core.errors import ChatError, ErrorReason
@@ -18,7 +18,9 @@ from thinkaloud_server.core.identity import NOBODY, SCOPES, Identity, Scope
 from thinkaloud_server.rpc.call import Call
 from thinkaloud_server.rpc.interceptors import Interceptor
 
-_SCOPE: Any = access_pb2.scope  # protoc leaves the type of an extension out
+# protoc leaves the types of extensions out.
+_SCOPE: Any = access_pb2.scope
+_HOLDS_SOCKET: Any = access_pb2.holds_socket
 # Longer ones are refused before anything is computed of them.
 CREDENTIAL_BYTES_MAX = 16 * 1024
 
@@ -45,24 +47,32 @@ class Authenticator(Protocol):
         """While this is entered, `ended` is called, once, when the caller's credential is revoked or expires."""
 
 
+def methods_by_path(services: Iterable[ServiceDescriptor]) -> Iterator[tuple[str, MethodDescriptor]]:
+    """Every method of these services, with its path as calls name it."""
+    for service in services:
+        for method in service.methods:
+            yield f"/{service.full_name}/{method.name}", method
+
+
 def scopes_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Scope]:
     """The scope of each method, by its path; "admin" for one that names none."""
     scopes: dict[str, Scope] = {}
-    for service in services:
-        for method in service.methods:
-            named = method.GetOptions().Extensions[_SCOPE] or "admin"
-            assert named == "open" or named in SCOPES, f"{method.full_name} has no scope {named!r}"
-            scopes[f"/{service.full_name}/{method.name}"] = cast("Scope", named)
+    for path, method in methods_by_path(services):
+        named = method.GetOptions().Extensions[_SCOPE] or "admin"
+        assert named == "open" or named in SCOPES, f"{method.full_name} has no scope {named!r}"
+        scopes[path] = cast("Scope", named)
     return scopes
 
 
 def streams_of(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
     """The paths of the methods that answer with a stream."""
+    return frozenset(path for path, method in methods_by_path(services) if method.server_streaming)
+
+
+def sockets_of(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
+    """The paths of the methods that stand for a WebSocket, which are counted by themselves."""
     return frozenset(
-        f"/{service.full_name}/{method.name}"
-        for service in services
-        for method in service.methods
-        if method.server_streaming
+        path for path, method in methods_by_path(services) if method.GetOptions().Extensions[_HOLDS_SOCKET]
     )
 
 

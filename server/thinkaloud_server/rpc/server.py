@@ -20,7 +20,6 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # generat
 from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]  # no stubs
 
 from thinkaloud.v1 import (
-    access_pb2,
     chat_service_pb2,
     conversation_service_pb2,
     identity_service_pb2,
@@ -35,7 +34,7 @@ from thinkaloud_server.rpc.chat import ChatServicer
 from thinkaloud_server.rpc.conversation import ConversationServicer
 from thinkaloud_server.rpc.departure import Departure
 from thinkaloud_server.rpc.health import HealthServicer
-from thinkaloud_server.rpc.identify import Authenticator, identify, scopes_of, streams_of
+from thinkaloud_server.rpc.identify import Authenticator, identify, scopes_of, sockets_of, streams_of
 from thinkaloud_server.rpc.identity import IdentityServicer
 from thinkaloud_server.rpc.interceptors import Interceptor, LoadShedding
 from thinkaloud_server.rpc.limits import Limits
@@ -60,7 +59,6 @@ _CONTRACT: Sequence[ServiceDescriptor] = (
     identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
     upload_service_pb2.DESCRIPTOR.services_by_name["UploadService"],
 )
-_HOLDS_SOCKET: Any = access_pb2.holds_socket  # protoc leaves the type of an extension out
 # Between the last answer and the end of the connections, for the bytes to leave.
 _CLOSING_S = 0.1
 
@@ -92,7 +90,7 @@ class RpcServer:
         self.throttle = Throttle(
             throttling,
             unlimited={path for path, scope in scopes.items() if scope == "open"},
-            streaming=streams - _sockets_of(_CONTRACT),
+            streaming=streams - sockets_of(_CONTRACT),
         )
         self.interceptors: Sequence[Interceptor] = (
             interceptors.errors,
@@ -175,16 +173,6 @@ def _services(
         UploadServicer(uploads, limits, clock=clock, new_id=new_id),
     )
     return chain.from_iterable(map(methods_of, _CONTRACT, servicers))
-
-
-def _sockets_of(services: Sequence[ServiceDescriptor]) -> set[str]:
-    """The paths of the methods that stand for a WebSocket, which are counted by themselves."""
-    return {
-        f"/{service.full_name}/{method.name}"
-        for service in services
-        for method in service.methods
-        if method.GetOptions().Extensions[_HOLDS_SOCKET]
-    }
 
 
 def _reflection(services: Sequence[str]) -> grpc.GenericRpcHandler:
