@@ -14,8 +14,6 @@ from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.page import PageTokens, fitting
 from thinkaloud_server.rpc.ports import Engine
 
-PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 200
 HISTORY_SIZE_DEFAULT = 200
 HISTORY_SIZE_MAX = 1000
 
@@ -70,7 +68,7 @@ class ConversationServicer:
                 next_page_token=self._pages.given(page.next_page_token, *of),
             )
 
-        size = field.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
+        size = field.page_size(request.page_size)
         return await fitting(fetch, size, self._limits.response_bytes)
 
     async def update_conversation(

@@ -19,6 +19,8 @@ MODEL_CHARS_MAX = 256
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 PAGE_TOKEN_CHARS_MAX = 1024
 SOCKET_PATH_CHARS_MAX = 512
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 200
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+\Z")
 
@@ -85,8 +87,8 @@ def real(field: str, number: float, least: float, most: float) -> float:
     return number
 
 
-def page_size(number: int, *, default: int, most: int) -> int:
-    """The entries of a page; 0 is the default."""
+def page_size(number: int, *, default: int = PAGE_SIZE_DEFAULT, most: int = PAGE_SIZE_MAX) -> int:
+    """The entries of a page; 0 is the default. What is left out is what every list has, unless it says otherwise."""
     return integer("page_size", number, 1, most) if number else default
 
 

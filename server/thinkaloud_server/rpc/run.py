@@ -14,8 +14,6 @@ from thinkaloud_server.rpc.page import PageTokens, fitting
 from thinkaloud_server.rpc.ports import Engine
 from thinkaloud_server.rpc.stream import follow
 
-PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 200
 _STATES: tuple[RunState, ...] = ("running", "completed", "failed")
 
 
@@ -76,7 +74,7 @@ class RunServicer:
                 next_page_token=self._pages.given(page.next_page_token, *of),
             )
 
-        size = field.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
+        size = field.page_size(request.page_size)
         return await fitting(fetch, size, self._limits.response_bytes)
 
 

@@ -16,9 +16,6 @@ from thinkaloud_server.rpc.limits import Limits
 from thinkaloud_server.rpc.page import fitting
 from thinkaloud_server.rpc.ports import Incoming, Uploads
 
-PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 200
-
 
 class UploadServicer:
     """What is asked of an upload's words and bytes; keeping them is the store's."""
@@ -58,7 +55,7 @@ class UploadServicer:
             page = await self._uploads.list_page(tenant_of(call), page_size=page_size, page_token=page_token)
             return pb.ListUploadsResponse(uploads=map(self._to_proto, page.items), next_page_token=page.next_page_token)
 
-        size = field.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
+        size = field.page_size(request.page_size)
         return await fitting(fetch, size, self._limits.response_bytes)
 
     async def delete_upload(self, request: pb.DeleteUploadRequest, call: Call) -> pb.DeleteUploadResponse:
