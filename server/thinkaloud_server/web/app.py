@@ -101,7 +101,7 @@ class WebApp:
         guard.check_head(scope, settings)
         guard.check_host(headers, settings)
         if (page := self._pages.find(asked.verb, asked.path, headers)) is not None:
-            page.raw_headers += [(name.encode(), value.encode("latin-1")) for name, value in extra]
+            page.raw_headers += rest.encoded(extra)
             await while_there(receive, page(scope, receive, pace), pace, settings.stall_timeout_s)
             return
         if asked.verb == "OPTIONS":

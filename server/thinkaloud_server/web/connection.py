@@ -28,6 +28,7 @@ from thinkaloud_server.web.error import HttpError, allowance
 from thinkaloud_server.web.fill import fill
 from thinkaloud_server.web.flood import Flood
 from thinkaloud_server.web.hold import Gate, Hold
+from thinkaloud_server.web.rest import encoded
 from thinkaloud_server.web.route import Socket
 from thinkaloud_server.web.session import (
     POLICY,
@@ -129,8 +130,7 @@ class Connection:
         self._opening = opening
         await self._receive()
         try:
-            headers = [(name.encode(), value.encode()) for name, value in self._asked.ids()]
-            await self._asgi_send({"type": "websocket.accept", "headers": headers})
+            await self._asgi_send({"type": "websocket.accept", "headers": encoded(self._asked.ids())})
             async with self._patience:
                 await self._converse()
         except TimeoutError:

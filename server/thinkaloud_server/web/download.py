@@ -15,7 +15,7 @@ from thinkaloud_server.web.asked import Asked
 from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.error import HttpError
 from thinkaloud_server.web.file import FileFace
-from thinkaloud_server.web.rest import Headers
+from thinkaloud_server.web.rest import Headers, encoded
 from thinkaloud_server.web.route import Route
 
 ANY = "application/octet-stream"
@@ -75,5 +75,4 @@ def _start(head: Message, face: FileFace, extra: Headers) -> dict[str, object]:
     ]
     if face.size_bytes:
         headers.append(("content-length", str(getattr(head, face.size_bytes))))
-    encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
-    return {"type": "http.response.start", "status": 200, "headers": [*encoded, *_ALWAYS]}
+    return {"type": "http.response.start", "status": 200, "headers": [*encoded(headers), *_ALWAYS]}

@@ -56,9 +56,14 @@ def take_key(message: Message, within: str, asked: Asked) -> str:
     return given[0]
 
 
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """As ASGI takes them."""
+    return [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
+
+
 async def respond(send: Send, status: int, body: bytes, kind: str, extra: Headers, *, last: bool = True) -> None:
     """One whole answer; `kind` is "" for one without a body. It is sent at once, and ended when it is `last`."""
-    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in extra]
+    headers = encoded(extra)
     if kind:
         headers += [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *_ALWAYS]})

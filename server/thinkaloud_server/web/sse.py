@@ -19,7 +19,7 @@ from thinkaloud_server.web.call import Caller
 from thinkaloud_server.web.departure import RECONNECT, Departure
 from thinkaloud_server.web.error import HttpError, event_data, invalid
 from thinkaloud_server.web.frame import BOTH, EventStream, Frames, Lines, event_id
-from thinkaloud_server.web.rest import Headers, respond
+from thinkaloud_server.web.rest import Headers, encoded, respond
 from thinkaloud_server.web.route import Route, RouteTable, face_of
 from thinkaloud_server.web.settings import WebSettings
 from thinkaloud_server.web.write import Event, event_of
@@ -129,12 +129,11 @@ async def stream(
 
 
 def _start(frames: Frames, extra: Headers) -> dict[str, object]:
-    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in extra]
     kind = frames.kind if frames.kind != media.EVENT_STREAM else f"{media.EVENT_STREAM}; charset=utf-8"
     return {
         "type": "http.response.start",
         "status": 200,
-        "headers": [(b"content-type", kind.encode()), *headers, *_UNBUFFERED],
+        "headers": [(b"content-type", kind.encode()), *encoded(extra), *_UNBUFFERED],
     }
 
 

@@ -20,6 +20,7 @@ from thinkaloud_server.web.connection import Connection, Methods
 from thinkaloud_server.web.error import HttpError, envelope, refusal_headers
 from thinkaloud_server.web.hold import Gate, Hold
 from thinkaloud_server.web.read import message_of
+from thinkaloud_server.web.rest import encoded
 from thinkaloud_server.web.route import Route, RouteTable, Socket
 from thinkaloud_server.web.session import POLICY
 from thinkaloud_server.web.settings import WebSettings
@@ -124,6 +125,5 @@ async def _deny(scope: Scope, send: Send, error: HttpError, asked: Asked) -> Non
         return
     headers = [("content-type", "application/json"), ("cache-control", "no-store"), *asked.ids()]
     headers += refusal_headers(error)
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": f"{_DENIAL}.start", "status": error.http, "headers": raw})
+    await send({"type": f"{_DENIAL}.start", "status": error.http, "headers": encoded(headers)})
     await send({"type": f"{_DENIAL}.body", "body": envelope(error, asked.request_id)})
