@@ -173,3 +173,12 @@ def refused(error: grpc.aio.AioRpcError) -> Refused:
         request_id=request.request_id,
         raw=raw,
     )
+
+
+async def told(call: Any) -> str:
+    """How a call ended: the reason of its refusal, or ""."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return refused(error).reason
+    return ""

@@ -20,7 +20,7 @@ from fakes.clock import FakeClock
 from fakes.cutting_proxy import CuttingProxy
 from fakes.engine import FakeEngine, Hold, complete
 from fakes.limited import Keys, bearer, limited
-from fakes.rpc import ON_A_SOCKET, Served, collect, refused, until
+from fakes.rpc import ON_A_SOCKET, Served, collect, refused, told, until
 from fakes.stubs import stubs
 from thinkaloud.v1 import chat_service_pb2 as pb
 from thinkaloud.v1 import identity_service_pb2, run_service_pb2, system_service_pb2
@@ -36,15 +36,6 @@ pytestmark = pytest.mark.usefixtures("channel_kind")
 NETWORK = ip_network("127.0.0.0/8")
 INFO = system_service_pb2.GetInfoRequest()
 HEALTH = system_service_pb2.GetHealthRequest()
-
-
-async def told(call: Any) -> str:
-    """How a call ended: the reason of its refusal, or ""."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return refused(error).reason
-    return ""
 
 
 async def limits_of(call: Any) -> list[int]:

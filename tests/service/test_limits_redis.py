@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import grpc
 import httpx
 import pytest
 
 from fakes.clock import FakeClock
 from fakes.provider import unused_port
-from fakes.rpc import refused
+from fakes.rpc import told
 from fakes.stubs import stubs
 from fakes.whole import Whole, whole_server
 from thinkaloud.v1 import system_service_pb2
@@ -106,14 +104,6 @@ async def over_http(whole: Whole, calls: int) -> list[str]:
     async with httpx.AsyncClient(base_url=f"http://{whole.http}", timeout=30) as client:
         answers = await asyncio.gather(*(client.get("/api/v1/system/info") for _ in range(calls)))
     return ["" if each.status_code == 200 else each.json()["error"]["code"] for each in answers]
-
-
-async def told(call: Any) -> str:
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return refused(error).reason
-    return ""
 
 
 async def test_two_servers_let_in_together_what_one_would(
